@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"polyclam/protocol"
+	"polyclam/proxy/engine"
 	"polyclam/proxy/printable"
 )
 
@@ -11,9 +12,9 @@ func (r *request) answer() {
 	case protocol.VerbPing:
 		r.send("PONG")
 	case protocol.VerbVersion:
-		r.send(r.s.srv.clamVersion(r.cfg.Engines))
+		r.send(r.s.srv.clamVersion(counting(r.engines)))
 	case protocol.VerbVersionCommands:
-		r.send(protocol.VersionCommands(r.s.srv.clamVersion(r.cfg.Engines)))
+		r.send(protocol.VersionCommands(r.s.srv.clamVersion(counting(r.engines))))
 	case protocol.VerbStats:
 		r.send(r.stats())
 	case protocol.VerbXStatus:
@@ -54,8 +55,19 @@ func (r *request) reload() {
 		return
 	}
 	r.send("RELOADING")
-	r.logReload(r.s.srv.generations.config().Engines)
-	r.s.srv.reloadEngines()
+	engines := r.newestEngines()
+	r.logReload(engines)
+	r.s.srv.reloadEngines(engines)
+}
+
+// newestEngines returns the engines of the listener in the newest configuration: those that
+// exist are to load their signatures, whatever their mode.
+func (r *request) newestEngines() []*engine.Engine {
+	cfg := r.s.srv.generations.config()
+	if l := cfg.listener(r.lst.Address); l != nil {
+		return cfg.enginesOf(l)
+	}
+	return cfg.enginesOf(r.lst)
 }
 
 // selfCheck answers SELFCHECK, which makes a clamd of version 1.6 reload if its signatures
@@ -65,7 +77,7 @@ func (r *request) selfCheck() {
 		r.unavailable("reload_command")
 		return
 	}
-	upToDate, err := r.s.srv.selfCheck(r.s.ctx, r.cfg.Engines)
+	upToDate, err := r.s.srv.selfCheck(r.s.ctx, counting(r.engines))
 	switch {
 	case !upToDate:
 		r.send(protocol.SelfCheckReloading)

@@ -27,7 +27,8 @@ type Config struct {
 type Listener struct {
 	Address         string // as in the configuration: "unix:/path" or "tcp:host:port"
 	Profile         status.Profile
-	Policy          *policy.Policy // with the profile's and the listener's own actions
+	Policy          *policy.Policy   // with the profile's and the listener's own actions and precedence
+	Engines         []*engine.Engine // some of Config.Engines, in the same order; nil: all
 	PathCommands    bool
 	ShutdownCommand bool
 	ReloadCommand   bool

@@ -9,10 +9,10 @@ import (
 	"polyclam/proxy/engine"
 )
 
-// reloadEngines makes every engine reload its signatures, in the background. An engine that
+// reloadEngines makes the engines reload their signatures, in the background. One that
 // is already loading reloads once more afterwards, so that it misses nothing.
-func (s *Server) reloadEngines() {
-	for _, e := range s.generations.config().Engines {
+func (s *Server) reloadEngines(engines []*engine.Engine) {
+	for _, e := range engines {
 		s.reloading.Add(1)
 		go func() {
 			defer s.reloading.Add(-1)

@@ -8,6 +8,7 @@ import (
 
 	"polyclam/backends"
 	"polyclam/protocol"
+	"polyclam/proxy/engine"
 )
 
 // A request is one command being answered, under the configuration in force when it
@@ -21,6 +22,8 @@ type request struct {
 	cfg   *Config
 	lst   *Listener
 
+	engines []*engine.Engine // of the listener, whatever their modes
+
 	generation *generation // of cfg
 }
 
@@ -32,7 +35,9 @@ func (s *session) request(cmd protocol.Command, id int) *request {
 		s.lst = lst // else a reload has removed it, and its last clients keep the old one
 	}
 	s.srv.requests.Add(1)
-	return &request{s: s, cmd: cmd, id: id, generation: g, cfg: g.cfg, lst: s.lst, logID: xid.New()}
+	return &request{
+		s: s, cmd: cmd, id: id, generation: g, cfg: g.cfg, lst: s.lst, engines: g.cfg.enginesOf(s.lst), logID: xid.New(),
+	}
 }
 
 // end releases the configuration of the request.

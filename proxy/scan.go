@@ -183,11 +183,21 @@ func (r *request) judge(ctx context.Context, name string, object *spool.Object) 
 	if engine.Traces() {
 		ctx = engine.WithTraceFields(ctx, r.traceFields)
 	}
-	v := r.lst.Policy.Merge(fanOut(ctx, r.cfg.Engines, r.lst.Policy, object, all))
+	on, watched := byMode(r.engines)
+	v := r.merge(ctx, on, object, all)
+	r.observe(watched, object, v, all)
 	if v.Category == backends.Encrypted {
 		v.Container = container(object)
 	}
 	return v, time.Since(start)
+}
+
+// merge has the engines that are on scan the object, and merges their reports.
+func (r *request) merge(ctx context.Context, on []*engine.Engine, object *spool.Object, all bool) policy.Verdict {
+	if len(on) == 0 {
+		return noneOn(r.engines, r.lst.Policy)
+	}
+	return r.lst.Policy.Merge(fanOut(ctx, on, r.lst.Policy, object, all))
 }
 
 // ownHealthCheck is the verdict for one of polyclam's own test objects that an engine has

@@ -80,6 +80,7 @@ type Server struct {
 	counters  counters
 	ledger    *engine.Ledger // of the engines' counters
 	logLost   func() uint64
+	observers observers
 
 	requests  atomic.Uint64 // since the start
 	running   scans
@@ -107,6 +108,7 @@ func NewServer(o ServerOptions) *Server {
 	if s.logLost == nil {
 		s.logLost = func() uint64 { return 0 }
 	}
+	s.observers.init()
 	s.generations.former = map[string]*Listener{}
 	limits := func() Limits { return s.generations.config().Limits }
 	s.connections.init(limits, o.Log)

@@ -22,6 +22,7 @@ const drainTime = 100 * time.Millisecond
 // have lastRuns after the last reply.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.beginShutdown()
+	s.observers.stop()
 	s.drain(ctx)
 	s.mu.Lock()
 	s.closing = true
@@ -53,6 +54,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 	s.mu.Unlock()
 	<-done
+	s.observers.wait(lastReplies)
 	s.closeOnFind(ctx)
 	closeAll(s.generations.config().Engines)
 	return err

@@ -44,7 +44,7 @@ func scanPath(r *request) {
 			why = lapseGone
 		}
 		r.notScanned(why, w.missed, reason, nil)
-		w.reply.cutOff(path, words, unasked(r.cfg.Engines, r.lst.Policy, reason))
+		w.reply.cutOff(path, words, unasked(counting(r.engines), r.lst.Policy, reason))
 	}
 	w.reply.finish(okPath)
 	r.halfClose()

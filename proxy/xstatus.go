@@ -16,7 +16,9 @@ func (r *request) status() []string {
 	ctx, cancel := context.WithTimeout(s.ctx, versionWait)
 	defer cancel()
 	for _, u := range r.cfg.Engines {
-		u.Version(ctx) // so that the status has a fresh one
+		if u.Mode() != engine.Off {
+			u.Version(ctx) // so that the status has a fresh one
+		}
 		us := u.Status()
 		for _, n := range us.Nodes {
 			lines = append(lines, nodeRecord(us, n).String())
@@ -54,6 +56,9 @@ func nodeRecord(u engine.Status, n engine.NodeStatus) extended.Record {
 		Backend:         u.Kind,
 		Required:        u.Required,
 		Address:         n.Address,
+		Mode:            modeOf(u.Mode),
+		ConfiguredMode:  configuredMode(u),
+		Drained:         n.Drained,
 		State:           n.State,
 		Reason:          n.Reason,
 		InFlight:        int64(n.InFlight),
@@ -68,6 +73,11 @@ func nodeRecord(u engine.Status, n engine.NodeStatus) extended.Record {
 		Version:         n.Version,
 		DatabaseTime:    n.DatabaseTime,
 		Stale:           n.Stale,
+		OlderThan:       n.OlderThan,
+		OlderBy:         int64(n.OlderBy / time.Second),
+		ObservedSame:    int64(u.Observed.Same),
+		ObservedDiffer:  int64(u.Observed.Differ),
+		ObservedSkipped: int64(u.Observed.Skipped),
 		CanaryTime:      n.Canary.Time,
 		CanaryClean:     string(n.Canary.Clean),
 		CanaryEICAR:     string(n.Canary.EICAR),
@@ -80,4 +90,20 @@ func nodeRecord(u engine.Status, n engine.NodeStatus) extended.Record {
 		Scanned:         n.Scanned,
 		UnscannedAbove:  n.UnscannedAbove,
 	}.Record()
+}
+
+// modeOf is the value of the key mode: empty for on.
+func modeOf(m engine.Mode) string {
+	if m == engine.On {
+		return ""
+	}
+	return string(m)
+}
+
+// configuredMode is the configured mode, or "" if it is the mode in use.
+func configuredMode(u engine.Status) string {
+	if u.ConfiguredMode == u.Mode {
+		return ""
+	}
+	return string(u.ConfiguredMode)
 }

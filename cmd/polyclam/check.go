@@ -111,7 +111,7 @@ func (t *tool) showTrials(in *inspection, trials []trial) (int, error) {
 		if in.daemon != nil {
 			state := ""
 			if n := in.node(tr); n != nil {
-				state = n.State
+				state = n.cell()
 			}
 			row = append(row, state)
 		}

@@ -24,6 +24,7 @@ type condition struct {
 type engineNodes struct {
 	name     string
 	required bool
+	mode     string // as in XSTATUS: empty for on
 	nodes    []nodeStatus
 }
 
@@ -35,7 +36,7 @@ func (st *serverStatus) engines() (list []engineNodes) {
 		if !known {
 			i = len(list)
 			at[n.Engine] = i
-			list = append(list, engineNodes{name: n.Engine, required: n.Required})
+			list = append(list, engineNodes{name: n.Engine, required: n.Required, mode: n.Mode})
 		}
 		list[i].nodes = append(list[i].nodes, n)
 	}
@@ -58,10 +59,7 @@ func (e *engineNodes) failed() bool { return len(e.unusable()) == len(e.nodes) }
 // trouble says which nodes are not used, or returns "".
 func (e *engineNodes) trouble() string {
 	bad := e.unusable()
-	name := e.name + " (optional)"
-	if e.required {
-		name = e.name + " (required)"
-	}
+	name := e.title()
 	switch {
 	case len(bad) == 0:
 		return ""
@@ -73,9 +71,26 @@ func (e *engineNodes) trouble() string {
 	case e.failed():
 		return fmt.Sprintf("none of the %d nodes of %s is usable: %s %s", len(e.nodes), name, bad[0].Address, bad[0].summary())
 	case len(bad) == 1:
-		return fmt.Sprintf("1 of %d nodes of %s is down", len(e.nodes), e.name)
+		return fmt.Sprintf("1 of %d nodes of %s is %s", len(e.nodes), e.name, downOrDrained(bad))
 	}
-	return fmt.Sprintf("%d of %d nodes of %s are down", len(bad), len(e.nodes), e.name)
+	return fmt.Sprintf("%d of %d nodes of %s are %s", len(bad), len(e.nodes), e.name, downOrDrained(bad))
+}
+
+// downOrDrained says why the nodes are not used.
+func downOrDrained(nodes []nodeStatus) string {
+	drained := 0
+	for _, n := range nodes {
+		if n.Drained {
+			drained++
+		}
+	}
+	switch drained {
+	case 0:
+		return "down"
+	case len(nodes):
+		return "drained"
+	}
+	return "down or drained"
 }
 
 // words says why a node is not used: "is down: connection refused".
@@ -101,6 +116,12 @@ func firstSentence(text string) string {
 
 func (n *nodeStatus) is(reason string) string {
 	text := "is " + n.State
+	switch n.State {
+	case "up", "unknown", "reloading":
+		if n.Drained {
+			return "is " + reason
+		}
+	}
 	switch n.State {
 	case "":
 		text = "has no state"
@@ -138,7 +159,7 @@ func (e *engineNodes) old(now time.Time) string {
 	var oldest *nodeStatus
 	stale := 0
 	for i, n := range e.nodes {
-		if !n.Stale {
+		if !n.Stale || n.State == "down" { // if it is down for that, its reason says so
 			continue
 		}
 		if stale++; oldest == nil || n.DatabaseTime.Before(oldest.DatabaseTime) {
@@ -159,9 +180,21 @@ func (e *engineNodes) old(now time.Time) string {
 func (st *serverStatus) judge(now time.Time) condition {
 	engines := st.engines()
 	var failing, degraded, pending []string
-	required, works := false, false
+	on, required, works := false, false, false
 	for i := range engines {
 		e := &engines[i]
+		if text := e.changed(); text != "" && e.required {
+			degraded = append(degraded, text)
+		} else if text != "" {
+			pending = append(pending, text)
+		}
+		if e.mode != "" {
+			if text := e.trouble(); text != "" && e.mode == modeObserve {
+				pending = append(pending, text)
+			}
+			continue
+		}
+		on = true
 		required = required || e.required
 		works = works || !e.failed()
 		switch text := e.trouble(); {
@@ -178,7 +211,10 @@ func (st *serverStatus) judge(now time.Time) condition {
 			pending = append(pending, text)
 		}
 	}
-	if !works && !required { // no engine that counts
+	switch {
+	case !on && len(engines) > 0:
+		failing = append([]string{"no engine is on (polyclam engine on NAME)"}, failing...)
+	case !works && !required: // no engine that counts
 		failing = append([]string{"no engine is usable"}, failing...)
 	}
 	if st.disk.trouble != "" {

@@ -32,8 +32,9 @@ usual places.
 Exit status, as plugins of Nagios have it:
 
 	0  everything is usable, or not yet checked
-	1  degraded: a node or an optional engine is down, signatures are older than
-	   max_signature_age, or the configuration on disk is refused
+	1  degraded: a node or an optional engine is down, a node is drained, a required
+	   engine was switched off or is only observed since a command, signatures are
+	   older than max_signature_age, or the configuration on disk is refused
 	2  scans are answered with errors, because no node of a required engine is
 	   usable; or no polyclamd answers
 
@@ -139,16 +140,29 @@ func readStatus(records []extended.Record) *serverStatus {
 	return st
 }
 
-// healthy reports whether nothing is known to be wrong with the node. One that is not yet
-// checked, or idle while it loads signatures, counts as healthy.
+// healthy reports whether nothing is known to be wrong with the node, and it is not drained.
+// One that is not yet checked, or idle while it loads signatures, counts as healthy.
 func (n *nodeStatus) healthy() bool {
+	if n.Drained {
+		return false
+	}
 	eicar := backends.Category(n.CanaryEICAR)
 	found := eicar == backends.Virus || eicar == backends.Suspicious
 	return (n.State == "up" || n.State == "unknown" || n.State == "reloading") && (found || eicar == "")
 }
 
 // reason returns polyclamd's reason for not using the node, or "".
-func (n *nodeStatus) reason() string { return cmp.Or(n.Reason, n.CanaryError) }
+func (n *nodeStatus) reason() string {
+	reason := cmp.Or(n.Reason, n.CanaryError)
+	if !n.Drained {
+		return reason
+	}
+	text := "drained by an administrator (polyclam node resume " + n.Engine + ")"
+	if reason != "" {
+		text += "; " + reason
+	}
+	return text
+}
 
 // remarks returns what an operator should know about a node that is used.
 func (n *nodeStatus) remarks() (out []string) {
@@ -163,6 +177,9 @@ func (n *nodeStatus) remarks() (out []string) {
 	}
 	if n.Limit > 0 {
 		out = append(out, fmt.Sprintf("it is overloaded and limited to %s at a time until it recovers", plural(n.Limit, "scan")))
+	}
+	if n.OlderBy > 0 {
+		out = append(out, fmt.Sprintf("its signatures are %s older than those of %s", age(time.Duration(n.OlderBy)*time.Second), n.OlderThan))
 	}
 	if n.Withheld > 0 {
 		out = append(out, fmt.Sprintf("it died or hung three times on %s, and does not get them for a while (poison_time)", plural(n.Withheld, "object")))
@@ -209,39 +226,30 @@ func (st *serverStatus) writeServer(b *strings.Builder) {
 func (st *serverStatus) writeNodes(b *strings.Builder, now time.Time) {
 	t := newTable("ENGINE", "BACKEND", "NODE", "STATE", "SCANS", "FAILED", "SIGNATURES", "CANARY", "EICAR", "ENCRYPTED", "VERSION")
 	for _, n := range st.Nodes {
-		state, signatures := n.State, since(now, n.DatabaseTime)
-		if !n.Required {
-			state += ", optional"
-		}
+		signatures := since(now, n.DatabaseTime)
 		if n.Stale {
 			signatures += ", old"
 		}
-		t.add(n.Engine, n.Backend, n.Address, state, strconv.FormatInt(n.Scans, 10), strconv.FormatInt(n.Failures, 10),
+		t.add(n.Engine, n.Backend, n.Address, n.cell(), strconv.FormatInt(n.Scans, 10), strconv.FormatInt(n.Failures, 10),
 			signatures, since(now, n.CanaryTime), n.CanaryEICAR, n.CanaryEncrypted, n.Version)
 	}
 	t.write(b, "")
 	for _, n := range st.Nodes {
-		if reason := n.reason(); reason != "" {
+		switch reason := n.reason(); {
+		case n.Drained:
+			b.WriteString(printable(n.name()+" "+n.words()) + "\n")
+		case reason != "":
 			b.WriteString(printable(n.name()+" is "+n.State+": "+reason) + "\n")
 		}
-		for _, text := range append(n.remarks(), st.olderThan(&n)...) {
+		for _, text := range n.remarks() {
 			b.WriteString(printable(n.name()+": "+text) + "\n")
 		}
 	}
-}
-
-// olderThan says that another node of the engine has newer signatures.
-func (st *serverStatus) olderThan(n *nodeStatus) []string {
-	newest := n
-	for i := range st.Nodes {
-		if o := &st.Nodes[i]; o.Engine == n.Engine && o.DatabaseTime.After(newest.DatabaseTime) {
-			newest = o
+	for _, e := range st.engines() {
+		if text := e.modeRemark(); text != "" {
+			b.WriteString(printable(text) + "\n")
 		}
 	}
-	if newest == n || n.DatabaseTime.IsZero() {
-		return nil
-	}
-	return []string{fmt.Sprintf("its signatures are %s older than those of %s", age(newest.DatabaseTime.Sub(n.DatabaseTime)), newest.Address)}
 }
 
 // since returns how long ago a time was, or "" for the zero time.

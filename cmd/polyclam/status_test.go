@@ -96,6 +96,18 @@ func TestStatusCondition(t *testing.T) {
 		{"no reason, as of a node never used", node("engine=x address=\"unix:/x\" state=down canary_error=\"b unix:/x: cannot connect: no 1.5. Is it?\""), 2, "every scan is answered with ERROR: x (required) at unix:/x is down: no 1.5"},
 		{"blind", node("engine=x state=up canary_eicar=ok"), 2, "every scan is answered with ERROR: x (required) does not find the test file"},
 		{"no state", node("engine=x required=true"), 2, "every scan is answered with ERROR: x (required) has no state"},
+		{"drained", node("engine=x drained=true " + good), 2, "every scan is answered with ERROR: x (required) is drained by an administrator (polyclam node resume x)"},
+		{"all drained", node("engine=x address=a drained=true "+good) + node("engine=x address=b drained=true "+good), 2, "every scan is answered with ERROR: none of the 2 nodes of x (required) is usable: a is drained by an administrator (polyclam node resume x)"},
+		{"drained and down", node("engine=x address=a drained=true "+good) + node("engine=x address=b state=down") + node("engine=x "+good), 1, "polyclamd is up; 2 of 3 nodes of x are down or drained"},
+		{"optional engine drained", node("engine=x "+good) + node("engine=y required=false drained=true "+good), 1, "polyclamd is up; y (optional) is drained by an administrator (polyclam node resume y)"},
+		{"off in the configuration", node("engine=x "+good) + node("engine=y mode=off state=down reason=gone"), 0, "everything is usable"},
+		{"off by a command", node("engine=x "+good) + node("engine=y mode=off configured_mode=on "+good), 1, "polyclamd is up; y (required) is off, not as in the configuration (polyclam engine on y)"},
+		{"optional engine off by a command", node("engine=x "+good) + node("engine=y required=false mode=off configured_mode=observe "+good), 0, "polyclamd is up; y (optional) is off, not as in the configuration (polyclam engine observe y)"},
+		{"observed by a command", node("engine=x "+good) + node("engine=y mode=observe configured_mode=on "+good), 1, "polyclamd is up; y (required) is only observed, not as in the configuration (polyclam engine on y)"},
+		{"observed and down", node("engine=x "+good) + node("engine=y mode=observe state=down reason=gone"), 0, "polyclamd is up; y (observed) is down: gone"},
+		{"none on", node("engine=x mode=off configured_mode=on " + good), 2, "every scan is answered with ERROR: no engine is on (polyclam engine on NAME); x (required) is off, not as in the configuration (polyclam engine on x)"},
+		{"only an optional one is on", node("engine=x mode=off "+good) + node("engine=y required=false state=down reason=gone"), 2, "every scan is answered with ERROR: no engine is usable; y (optional) is down: gone"},
+		{"suspended", node("engine=x state=down reason=old " + `stale=true database_time="` + ago(9*24*time.Hour) + `"`), 2, "every scan is answered with ERROR: x (required) is down: old"},
 		{"hostile", node("engine=x state=down reason=\"\\x1b[31m\\x0aok\""), 2, `every scan is answered with ERROR: x (required) is down: \x1b[31m\nok`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -143,15 +155,33 @@ func TestStatusUnreachable(t *testing.T) {
 // TestStatusOlderSignatures has two nodes of one engine, and one of them has older signatures.
 func TestStatusOlderSignatures(t *testing.T) {
 	address := statusServer(t, serverRecord+
-		"status: engine=x address=new state=up canary_eicar=virus database_time=\""+ago(time.Hour)+"\" NODE\x00"+
-		"status: engine=x address=old state=up canary_eicar=virus database_time=\""+ago(50*time.Hour)+"\" NODE\x00"+
-		"status: engine=y address=other state=up canary_eicar=virus database_time=\""+ago(90*time.Hour)+"\" NODE\x00END\x00")
+		"status: engine=x address=new state=up canary_eicar=virus NODE\x00"+
+		"status: engine=x address=old state=up canary_eicar=virus older_than=new older_by=180000 NODE\x00END\x00")
 	r := polyclam(t, "", "--address", address, "status")
 	r.wantStatus(t, exitOK)
 	wantParts(t, r.stdout, "everything is usable\n", "\nx old: its signatures are 2 days older than those of new\n")
 	if n := strings.Count(r.stdout, "older"); n != 1 {
 		t.Errorf("%d nodes have older signatures, want 1\n%s", n, r.stdout)
 	}
+}
+
+// TestStatusSteered has engines in every mode, and a drained node.
+func TestStatusSteered(t *testing.T) {
+	address := statusServer(t, serverRecord+
+		"status: engine=x address=a state=up drained=true canary_eicar=virus NODE\x00"+
+		"status: engine=x address=b state=up canary_eicar=virus NODE\x00"+
+		"status: engine=trial mode=observe observed_same=12 observed_differ=1 state=up canary_eicar=virus NODE\x00"+
+		"status: engine=gone mode=off configured_mode=on state=down reason=refused NODE\x00"+
+		"status: engine=back configured_mode=observe required=false state=up canary_eicar=virus NODE\x00END\x00")
+	r := polyclam(t, "", "--address", address, "status")
+	r.wantStatus(t, exitFound)
+	wantParts(t, r.stdout,
+		"polyclamd is up; 1 of 2 nodes of x is drained; gone (required) is off, not as in the configuration (polyclam engine on gone)\n",
+		"  up, drained  ", "  up, observed  ", "  down, off  ", "  up, optional  ",
+		"\nx a is drained by an administrator (polyclam node resume x)\n",
+		"\ntrial is observed: its results do not count. They would have changed 1 verdict, and not 12 others; it did not get 0 objects\n",
+		"\ngone is off: it gets no objects; the configuration says on, which will be in use after a restart\n",
+		"\nback is on; the configuration says observe, which will be in use after a restart\n")
 }
 
 // TestStatusOfServer asks a real server, with a good engine and a blind one.

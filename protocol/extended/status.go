@@ -60,10 +60,15 @@ type Node struct {
 	Engine   string `json:"engine"`
 	Backend  string `json:"backend"`
 	Required bool   `json:"required"` // true if missing
-	Address  string `json:"address,omitempty"`
-	State    string `json:"state"` // up, down, unknown or reloading
-	Reason   string `json:"reason,omitempty"`
-	InFlight int64  `json:"in_flight"`
+	// Mode is observe or off; empty: on. ConfiguredMode is the one in the configuration;
+	// empty: the same.
+	Mode           string `json:"mode,omitempty"`
+	ConfiguredMode string `json:"configured_mode,omitempty"`
+	Drained        bool   `json:"drained,omitempty"` // by an administrator: it gets no new scans
+	Address        string `json:"address,omitempty"`
+	State          string `json:"state"` // up, down, unknown or reloading
+	Reason         string `json:"reason,omitempty"`
+	InFlight       int64  `json:"in_flight"`
 	// Limit is the number of concurrent scans the node gets, if it is lower than
 	// max_scans.
 	Limit   int64 `json:"limit,omitempty"`
@@ -79,8 +84,18 @@ type Node struct {
 	Version   string `json:"version,omitempty"`
 
 	// The database and the last health check.
-	DatabaseTime    time.Time `json:"database_time,omitzero"`
-	Stale           bool      `json:"stale,omitempty"` // the database is older than max_signature_age
+	DatabaseTime time.Time `json:"database_time,omitzero"`
+	Stale        bool      `json:"stale,omitempty"` // the database is older than max_signature_age
+	// OlderThan is the address of another node with newer signatures, if those of this one
+	// are older by much; OlderBy is by how much, in seconds.
+	OlderThan string `json:"older_than,omitempty"`
+	OlderBy   int64  `json:"older_by,omitempty"`
+	// The objects that the engine was observed with: whether its results would have changed
+	// the verdicts, and those that it did not get.
+	ObservedSame    int64 `json:"observed_same,omitempty"`
+	ObservedDiffer  int64 `json:"observed_differ,omitempty"`
+	ObservedSkipped int64 `json:"observed_skipped,omitempty"`
+
 	CanaryTime      time.Time `json:"canary_time,omitzero"`
 	CanaryClean     string    `json:"canary_clean,omitempty"` // a category
 	CanaryEICAR     string    `json:"canary_eicar,omitempty"` // a category
@@ -102,6 +117,9 @@ func (n *Node) fields() []field {
 		text("engine", &n.Engine),
 		text("backend", &n.Backend),
 		flag("required", &n.Required, "true", "false"),
+		text("mode", &n.Mode),
+		text("configured_mode", &n.ConfiguredMode),
+		flag("drained", &n.Drained, "true", ""),
 		text("address", &n.Address),
 		text("state", &n.State),
 		text("reason", &n.Reason),
@@ -117,6 +135,11 @@ func (n *Node) fields() []field {
 		text("version", &n.Version),
 		stamp("database_time", &n.DatabaseTime),
 		flag("stale", &n.Stale, "true", ""),
+		text("older_than", &n.OlderThan),
+		count("older_by", 0, &n.OlderBy),
+		count("observed_same", 0, &n.ObservedSame),
+		count("observed_differ", 0, &n.ObservedDiffer),
+		count("observed_skipped", 0, &n.ObservedSkipped),
 		stamp("canary_time", &n.CanaryTime),
 		text("canary_clean", &n.CanaryClean),
 		text("canary_eicar", &n.CanaryEICAR),

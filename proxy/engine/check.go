@@ -14,6 +14,9 @@ import (
 // check runs one health check of n and applies the result.
 func (p *pool) check(ctx context.Context, n *node, c *health.Check) {
 	found := p.runHealthCheck(ctx, n, c)
+	if found.state == health.Up {
+		p.learnAge(n)
+	}
 	if !p.applyProof(n, c, found) || p.isRetired(n) {
 		return
 	}
@@ -21,6 +24,7 @@ func (p *pool) check(ctx context.Context, n *node, c *health.Check) {
 	if v, ok := p.version(p.life, n); ok {
 		p.compareVersion(n, v.Text)
 	}
+	p.checkSuspended(n)
 	p.checkSize(n)
 }
 

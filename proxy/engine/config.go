@@ -45,11 +45,16 @@ type Config struct {
 	// died or hung on it three times; 0: objects are never withheld.
 	PoisonTime time.Duration
 	// MaxSignatureAge is the age above which a node's signatures are reported as old. The
-	// node stays in use. 0: no limit. It applies to engines that report the time of their
+	// node stays in use, unless SuspendStale is set. 0: no limit. It applies to engines that report the time of their
 	// database.
 	MaxSignatureAge time.Duration
-	Nodes           []Node
-	Log             zerolog.Logger
+	// SuspendStale says that a node with older signatures is not used until they are
+	// recent again. It needs Canary, since health checks notice that.
+	SuspendStale bool
+	// Mode is the mode until SetMode changes it; empty: On.
+	Mode  Mode
+	Nodes []Node
+	Log   zerolog.Logger
 
 	// NoHedge says that no object is put to two nodes at a time, however slow the first
 	// is. Backends with [backends.SideEffects] are never hedged.
@@ -76,6 +81,9 @@ func (c *Config) setDefaults() {
 	}
 	if c.MaxScans <= 0 {
 		c.MaxScans = DefaultMaxScans
+	}
+	if c.Mode == "" {
+		c.Mode = On
 	}
 	if c.CanaryInterval <= 0 {
 		c.CanaryInterval = DefaultCanaryInterval

@@ -6,6 +6,7 @@ import "time"
 // backend. MaxDelay is zero, which means a tenth of Timeout.
 func Defaults() Config {
 	return Config{
+		Mode:           On,
 		Required:       true,
 		Timeout:        DefaultTimeout,
 		MaxScans:       DefaultMaxScans,

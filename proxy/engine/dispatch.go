@@ -104,7 +104,7 @@ func (p *pool) giveUp(t *ticket) {
 // failWaiters marks n as tried for every ticket that has no usable node left. The caller
 // holds mu.
 func (p *pool) failWaiters(n *node, reason error) {
-	if n.health.Retired() {
+	if n.health.Retired() || p.isWithdrawn(n) {
 		return
 	}
 	for _, first := range p.queue.Heads() {

@@ -37,6 +37,9 @@
 // one after a possible change, also finds the size of the largest object that the engine
 // scans.
 //
+// A node that an administrator has drained, or whose signatures are too old, gets no new
+// scans whatever its state is, and is checked as before.
+//
 // Without a canary, every node that is not down is used. A node that is down gets no scans
 // for the same pauses; then one scan at a time tries it.
 //
@@ -55,6 +58,7 @@
 //
 //	pool, node, ticket           the data, under one mutex; canary, heuristics, mail,
 //	                             size, nonces and versioncache are parts of it
+//	withdrawn, stale             nodes that get no scans although they are healthy
 //	wait, slots, dispatch,       slots are handed out
 //	acquire, state               a node changes its state
 //	question, ask, outcome,      one object is sent to one node, and what the answer says
@@ -62,8 +66,8 @@
 //	check, try, learn, mailcheck, health checks, and what else a node is asked
 //	checksize, version
 //	run, reload, status          the schedule of checks, RELOAD, the status
-//	scan, race, hedge,           one scan over several nodes; a new configuration
-//	succeed, selfcheck
+//	scan, race, hedge, observe,  one scan over several nodes; a new configuration
+//	succeed, selfcheck, steer
 package engine
 
 import (
@@ -75,7 +79,8 @@ import (
 // keeps the Engine, and so the configuration, that it began with. Nodes may outlive their
 // Engine, see [Engine.Succeed].
 type Engine struct {
-	cfg *Config
+	cfg        *Config
+	modeChange int // pool.modeChanges with this configuration
 	*pool
 }
 

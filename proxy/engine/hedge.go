@@ -32,7 +32,7 @@ func (p *pool) slowAfter(class int) time.Duration {
 // hedges reports whether two nodes may have the object at the same time.
 func (r *race) hedges() bool {
 	_, acts := r.running[0].node.backend.(backends.SideEffects)
-	return !r.e.cfg.NoHedge && !acts
+	return !r.e.cfg.NoHedge && !acts && !r.observed
 }
 
 // slow is called repeatedly once the first node has taken longer than usual. It requests a

@@ -24,6 +24,7 @@ type node struct {
 	canary     Canary      // the last health check
 	retryTimer *time.Timer // without health checks: makes a down node usable again
 	reloading  bool        // its engine is loading signatures, see Reload
+	drained    bool        // by an administrator, see Drain
 
 	inFlight int
 	held     map[client.Key]int // inFlight by client

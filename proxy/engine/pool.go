@@ -34,6 +34,9 @@ type pool struct {
 	budget budget.Budget // of hedges
 	poison poison.List
 
+	set         atomic.Pointer[setMode] // nil: SetMode was never called
+	modeChanges int                     // of the configured mode, by reloads; guarded by mu
+
 	mu       sync.Mutex
 	nodes    []*node
 	queue    queue.Queue[*node, *ticket]
@@ -67,7 +70,7 @@ func (p *pool) config() *Config { return p.current.Load() }
 
 // usable reports whether scans may use n. The caller holds mu.
 func (p *pool) usable(n *node) bool {
-	return n.health.Usable(p.config().Canary, n.inFlight > 0)
+	return !p.isWithdrawn(n) && n.health.Usable(p.config().Canary, n.inFlight > 0)
 }
 
 func (p *pool) isRetired(n *node) bool {

@@ -22,6 +22,8 @@ type race struct {
 	digest *poison.Digest // of object; nil: not known
 	full   time.Duration  // time for the scan if it gets a slot immediately
 
+	observed bool // its result does not count: it waits for no slot, and is never hedged
+
 	running []*question    // one or two
 	answers chan *question // receives those that have ended
 	moving  chan slot      // receives the slot that a move waits for; nil: none
@@ -30,6 +32,18 @@ type race struct {
 	found backends.Result // by all nodes whose scans have ended
 	node  *node           // the last of them
 	err   error           // its error
+}
+
+func (e *Engine) newRace(ctx context.Context, o Object, all bool, t *ticket) *race {
+	return &race{e: e, ctx: ctx, object: o, all: all, ticket: t, full: e.cfg.Timeout, answers: make(chan *question, 2)}
+}
+
+// runFrom runs the race from n, whose slot is taken, to its end. It returns the result, the
+// last node and its error.
+func (r *race) runFrom(n *node) (backends.Result, string, error) {
+	r.start(n)
+	r.run()
+	return r.found, addressOf(r.node), r.err
 }
 
 // start sends the object to n, whose slot is taken.
@@ -116,12 +130,24 @@ func (r *race) next() (none bool) {
 	if r.withheld() {
 		return true
 	}
-	next, noSlot := r.e.acquire(r.ctx, r.ticket)
-	if noSlot != nil { // or time is up
+	next := r.nextNode()
+	if next == nil {
 		return true
 	}
 	r.replay(next)
 	return false
+}
+
+// nextNode takes a slot on another node. It returns nil if there is none, or time is up.
+func (r *race) nextNode() *node {
+	if r.observed {
+		return r.e.tryAcquire(r.ticket)
+	}
+	n, err := r.e.acquire(r.ctx, r.ticket)
+	if err != nil {
+		return nil
+	}
+	return n
 }
 
 // replay sends the object to one more node.

@@ -124,7 +124,7 @@ func (p *pool) nextReload(done map[string]bool) (*node, backends.Reloader) {
 func (p *pool) reloadNode(ctx context.Context, n *node, r backends.Reloader) (sent, back bool, err error) {
 	worked := p.beginTurn(n)
 	defer p.endTurn(n)
-	if p.drain(ctx, n); p.isRetired(n) {
+	if p.awaitIdle(ctx, n); p.isRetired(n) {
 		return false, true, nil // the node that replaced it gets a turn
 	}
 	turn, cancel := context.WithTimeoutCause(ctx, reloadTime, errNotBack)
@@ -168,14 +168,14 @@ func (p *pool) endTurn(n *node) {
 	p.dispatchAll()
 }
 
-// drain waits until n has no health check under way and, unless it is the only node that is
+// awaitIdle waits until n has no health check under way and, unless it is the only node that is
 // up, no scans. It waits for hung scans no longer than the timeout.
-func (p *pool) drain(ctx context.Context, n *node) {
+func (p *pool) awaitIdle(ctx context.Context, n *node) {
 	ctx, cancel := context.WithTimeout(ctx, p.config().Timeout+grace)
 	defer cancel()
 	all := newTicket()
 	_ = p.waitUntil(ctx, func() bool {
-		return n.health.Retired() || !n.health.Checking() && (n.inFlight == 0 || !p.draining(all, n))
+		return n.health.Retired() || !n.health.Checking() && (n.inFlight == 0 || !p.standsBack(all, n))
 	})
 }
 

@@ -19,7 +19,13 @@ import (
 // node that fails is replaced by another one while time remains. Each node is tried once.
 //
 // The caller keeps its reference to o. A hung backend that Scan abandons holds its own.
-func (e *Engine) Scan(ctx context.Context, o Object, all bool) (report policy.Report) {
+func (e *Engine) Scan(ctx context.Context, o Object, all bool) policy.Report {
+	return e.report(ctx, o, func() (backends.Result, string, error) { return e.scan(ctx, o, all) })
+}
+
+// report counts a scan and returns its report. scan returns the result, the node and the
+// error; it is not called for an object that is too large.
+func (e *Engine) report(ctx context.Context, o Object, scan func() (backends.Result, string, error)) (report policy.Report) {
 	begin := time.Now()
 	e.counts.scans.Add(1)
 	defer func() {
@@ -37,7 +43,7 @@ func (e *Engine) Scan(ctx context.Context, o Object, all bool) (report policy.Re
 		e.counts.notAsked(ctx, report.Result.Category)
 		return report
 	}
-	report.Result, report.Node, report.Err = e.scan(ctx, o, all)
+	report.Result, report.Node, report.Err = scan()
 	return report
 }
 
@@ -52,9 +58,7 @@ func (e *Engine) scan(ctx context.Context, o Object, all bool) (backends.Result,
 		e.counts.notAsked(ctx, backends.CategoryOf(err))
 		return backends.Result{}, "", err
 	}
-	t := newTicket()
-	t.class = timing.Class(o.Size())
-	_, t.control = controlNonce(o)
+	t := newScanTicket(o)
 	n, err := e.acquireFirst(ctx, t)
 	if err != nil {
 		e.counts.notAsked(ctx, backends.CategoryOf(err))
@@ -62,11 +66,18 @@ func (e *Engine) scan(ctx context.Context, o Object, all bool) (backends.Result,
 	}
 	ctx, cancel := withTimeout(ctx, e.cfg.Timeout)
 	defer cancel()
-	r := &race{e: e, ctx: ctx, object: o, all: all, ticket: t, digest: digest, full: full, answers: make(chan *question, 2)}
-	r.start(n)
+	r := e.newRace(ctx, o, all, t)
+	r.digest, r.full = digest, full
 	e.budget.Earn()
-	r.run()
-	return r.found, addressOf(r.node), r.err
+	return r.runFrom(n)
+}
+
+// newScanTicket returns a ticket for a scan of o.
+func newScanTicket(o Object) *ticket {
+	t := newTicket()
+	t.class = timing.Class(o.Size())
+	_, t.control = controlNonce(o)
+	return t
 }
 
 // acquireFirst is acquire, bounded by Config.Timeout if ctx has no deadline.

@@ -79,12 +79,12 @@ func (p *pool) eligible(t *ticket, n *node) bool {
 	if t.IsTest() {
 		return n == t.Only
 	}
-	return !t.HasTried(n) && !p.draining(t, n) && p.usable(n)
+	return !t.HasTried(n) && !p.standsBack(t, n) && p.usable(n)
 }
 
-// draining reports whether n takes no new scan because it is being reloaded and t may use
+// standsBack reports whether n takes no new scan because it is being reloaded and t may use
 // another node. If that node fails, n is used again immediately.
-func (p *pool) draining(t *ticket, n *node) bool {
+func (p *pool) standsBack(t *ticket, n *node) bool {
 	return n.reloading && slices.ContainsFunc(p.nodes, func(other *node) bool {
 		return !other.reloading && p.usable(other) && !t.HasTried(other)
 	})

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"slices"
 	"time"
 
 	"polyclam/proxy/count"
@@ -9,12 +10,16 @@ import (
 
 // Status is the state of an engine as `polyclam status` shows it.
 type Status struct {
-	Name     string   `json:"name"`
-	Kind     string   `json:"kind"`
-	Required bool     `json:"required"`
-	Waiting  int      `json:"waiting"` // scans without a slot yet
-	Slots    int      `json:"slots"`   // scans that it takes at a time, all nodes together
-	Counters Counters `json:"counters"`
+	Name     string `json:"name"`
+	Kind     string `json:"kind"`
+	Required bool   `json:"required"`
+	// Mode is the mode in use. It differs from ConfiguredMode if it was set at run time.
+	Mode           Mode             `json:"mode"`
+	ConfiguredMode Mode             `json:"configured_mode"`
+	Waiting        int              `json:"waiting"` // scans without a slot yet
+	Slots          int              `json:"slots"`   // scans that it takes at a time, all nodes together
+	Counters       Counters         `json:"counters"`
+	Observed       ObservedCounters `json:"observed"`
 	// Withheld is the number of objects that the engine does not get at present because it
 	// died or hung on them.
 	Withheld int `json:"withheld,omitempty"`
@@ -63,12 +68,14 @@ func (c *nodeCounts) value() Counters {
 
 // NodeStatus is one node of a [Status].
 type NodeStatus struct {
-	Address  string `json:"address"`
-	State    string `json:"state"`            // up, down, unknown, or reloading
-	Reason   string `json:"reason,omitempty"` // why it is down
-	Usable   bool   `json:"usable"`           // scans may use it
-	Blind    bool   `json:"blind,omitempty"`  // it is down because it does not find what it should, or finds what is not there
-	InFlight int    `json:"in_flight"`        // slots taken, test objects and hung backends included
+	Address string `json:"address"`
+	State   string `json:"state"`            // up, down, unknown, or reloading
+	Reason  string `json:"reason,omitempty"` // why it is down
+	Usable  bool   `json:"usable"`           // scans may use it
+	Blind   bool   `json:"blind,omitempty"`  // it is down because it does not find what it should, or finds what is not there
+	// Drained says that an administrator has taken it out of use. State is as without that.
+	Drained  bool `json:"drained,omitempty"`
+	InFlight int  `json:"in_flight"` // slots taken, test objects and hung backends included
 	// Limit is how many of the max_scans slots are used at present, after the engine was
 	// overloaded; 0: all.
 	Limit  int    `json:"limit,omitempty"`
@@ -77,8 +84,12 @@ type NodeStatus struct {
 	Version      string    `json:"version,omitempty"`
 	DatabaseTime time.Time `json:"database_time,omitzero"`
 	// Stale says that the database is older than max_signature_age.
-	Stale    bool     `json:"stale,omitempty"`
-	Counters Counters `json:"counters"`
+	Stale bool `json:"stale,omitempty"`
+	// OlderThan is the address of the node with the newest signatures, if those of this one
+	// are older by more than 36 hours; OlderBy is by how much.
+	OlderThan string        `json:"older_than,omitempty"`
+	OlderBy   time.Duration `json:"older_by,omitempty"` // nanoseconds
+	Counters  Counters      `json:"counters"`
 	// HeuristicsFirst says that the engine stops at the first heuristic finding, so its
 	// encrypted and partial results count as suspicious.
 	HeuristicsFirst bool `json:"heuristics_first,omitempty"`
@@ -107,6 +118,7 @@ func (p *pool) Status() Status {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	s.Mode, s.ConfiguredMode, s.Observed = p.mode(), p.config().Mode, p.counts.observed.counters()
 	s.Waiting, s.Slots = p.queue.Scans(), p.config().MaxScans*len(p.nodes)
 	for _, n := range p.nodes {
 		ns := n.status()
@@ -114,11 +126,18 @@ func (p *pool) Status() Status {
 		if slots := n.limit.Slots(p.config().MaxScans); slots < p.config().MaxScans {
 			ns.Limit = slots
 		}
-		if p.draining(&ticket{}, n) {
+		if p.standsBack(&ticket{}, n) {
 			ns.State = "reloading"
 		}
 		ns.Stale = isStale(ns.DatabaseTime, p.config().MaxSignatureAge)
+		if p.isSuspended(n) && n.health.Serving() {
+			ns.State, ns.Reason = health.Down.String(), n.reasonText(p.staleReason(n))
+		}
 		s.Nodes = append(s.Nodes, ns)
+	}
+	for _, b := range p.behind() {
+		at := slices.Index(p.nodes, b.node)
+		s.Nodes[at].OlderThan, s.Nodes[at].OlderBy = bounded(b.newest.address), b.by
 	}
 	return s
 }
@@ -126,6 +145,7 @@ func (p *pool) Status() Status {
 func (n *node) status() NodeStatus {
 	s := NodeStatus{
 		Address:  n.address,
+		Drained:  n.drained,
 		State:    n.health.State().String(),
 		Blind:    n.health.State() == health.Blind,
 		InFlight: n.inFlight,

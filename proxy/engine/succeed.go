@@ -10,7 +10,8 @@ import (
 // Succeed hands the nodes and the queue of previous over to e, which replaces it in a new
 // configuration: waiting scans keep waiting, counters go on, and a node that has not
 // changed keeps its backend with its open connections, its slots and everything known about
-// it. Nodes that are gone are closed after their last scan.
+// it. A mode that SetMode set stays unless the configured mode changes, and a drained node
+// stays drained as long as its address does. Nodes that are gone are closed after their last scan.
 //
 // Call it before any other method of e. If the two are not the same engine, it changes
 // nothing and returns false: then run e, and close previous. If it returns true do neither:
@@ -27,16 +28,23 @@ func (e *Engine) Succeed(previous *Engine) bool {
 		p.mu.Unlock()
 		return false
 	}
-	before := p.checks()
+	before, mode := p.checks(), p.mode()
+	if e.cfg.Mode != p.config().Mode {
+		p.modeChanges++
+	}
+	e.modeChange = p.modeChanges
 	p.current.Store(e.cfg)
 	unused := p.replaceNodes(fresh.nodes)
 	for _, n := range p.nodes {
 		p.adjust(n, before)
+		p.updateStale(n)
 	}
 	p.wakeRun()
 	p.dispatchAll()
+	now := p.mode()
 	p.mu.Unlock()
 	e.pool = p
+	e.logMode(mode, now, "a reload of the configuration")
 	for _, n := range unused { // no scan has used their backends
 		p.closeBackend(n)
 	}
@@ -52,6 +60,7 @@ func (p *pool) replaceNodes(want []*node) (unused []*node) {
 	for _, w := range want {
 		i := slices.IndexFunc(p.nodes, func(n *node) bool { return n.sameConfig(w) })
 		if i < 0 {
+			w.drained = slices.ContainsFunc(p.nodes, func(n *node) bool { return n.drained && n.address == w.address })
 			nodes = append(nodes, w)
 			continue
 		}

@@ -37,7 +37,7 @@ func (p *pool) checkWait(t *ticket) time.Duration {
 	var wait time.Duration
 	for _, n := range p.nodes {
 		h := n.health
-		if h.State() == health.Blind || t.HasTried(n) {
+		if h.State() == health.Blind || t.HasTried(n) || p.isWithdrawn(n) {
 			continue
 		}
 		if h.State() == health.Unknown && !h.Checking() && !time.Now().Before(h.Due()) {
@@ -98,15 +98,19 @@ var errNotBack = &backends.Failure{
 // noNode returns the reason why there is no node for t. The caller holds mu.
 func (p *pool) noNode(t *ticket) error {
 	if t.err != nil {
-		return t.err
+		return p.withDrained(t, t.err)
 	}
 	if p.life.Err() != nil {
 		return ended(p.life, nil)
 	}
+	if n, reason := p.allWithdrawn(t); reason != nil {
+		t.last = n
+		return reason
+	}
 	for _, n := range p.nodes {
-		if reason := n.health.Reason(); reason != nil && !t.HasTried(n) {
+		if reason := n.health.Reason(); reason != nil && !t.HasTried(n) && !p.isWithdrawn(n) {
 			t.last = n
-			return reason
+			return p.withDrained(t, reason)
 		}
 	}
 	for _, n := range p.nodes {
@@ -129,5 +133,5 @@ var errMutual = untrusted("another polyclam's health check arrived during one of
 // isMutualCheck reports whether t must be answered with errMutual. The caller holds mu.
 func (p *pool) isMutualCheck(t *ticket) bool {
 	return t.control && !p.anyUsable(t) &&
-		slices.ContainsFunc(p.nodes, func(n *node) bool { return n.health.Checking() })
+		slices.ContainsFunc(p.nodes, func(n *node) bool { return n.health.Checking() && !p.isWithdrawn(n) })
 }

@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -32,7 +33,7 @@ func (o *Object) makeFile() (*os.File, error) {
 	if err != nil {
 		return nil, storageError("file", err)
 	}
-	if err := o.writeTo(f); err != nil {
+	if err := o.writeTo(o.ctx, f); err != nil {
 		f.Close()
 		return nil, storageError("file", err)
 	}
@@ -49,7 +50,10 @@ func (o *Object) makeFile() (*os.File, error) {
 // directory, is complete as soon as it is visible, and lives until the last Release. For an
 // opened file it is a copy, so that no name that a client chose reaches an engine. An error
 // wraps ErrStorage, or ErrQuota if there is no room for the copy of an opened file.
-func (o *Object) Path() (string, error) {
+func (o *Object) Path() (string, error) { return o.pathUnder(o.ctx) }
+
+// pathUnder is Path for a copy that is made under ctx.
+func (o *Object) pathUnder(ctx context.Context) (string, error) {
 	if !o.pin() {
 		return "", ErrReleased
 	}
@@ -57,14 +61,14 @@ func (o *Object) Path() (string, error) {
 	if o.set.dir == nil {
 		return "", storageError("path", errors.New("no directory is configured"))
 	}
-	name, err := o.path.get(o.makePath)
+	name, err := o.path.get(func() (string, error) { return o.makePath(ctx) })
 	if err != nil {
 		return "", err
 	}
 	return o.set.dir.path(name), nil
 }
 
-func (o *Object) makePath() (string, error) {
+func (o *Object) makePath(ctx context.Context) (string, error) {
 	if o.own != nil && o.kind == kindSpooled && o.set.Store == Tmpfile {
 		if name, err := o.set.dir.link(o.own); err == nil {
 			o.spool.files.Add(1)
@@ -75,7 +79,7 @@ func (o *Object) makePath() (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("path: %w", err)
 	}
-	name, err := o.set.dir.put(func(f *os.File) error { return o.writeTo(f) })
+	name, err := o.set.dir.put(func(f *os.File) error { return o.writeTo(ctx, f) })
 	if err != nil {
 		o.spool.quota.free(o, charge)
 		return "", storageError("path", err)

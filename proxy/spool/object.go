@@ -56,6 +56,14 @@ type Object struct {
 // Size implements [backends.Object].
 func (o *Object) Size() int64 { return o.size }
 
+// Spooled is how many bytes of it the spool holds: none of a client's file.
+func (o *Object) Spooled() int64 {
+	if o.kind == kindSpooled {
+		return o.size
+	}
+	return 0
+}
+
 // Name implements [backends.Named]: the last element of the path given to SetPath.
 func (o *Object) Name() string { return o.name }
 
@@ -182,8 +190,9 @@ func (o *Object) readMemory(p []byte, off int64) int {
 	return n
 }
 
-// writeTo writes the whole object to w. The caller has pinned it.
-func (o *Object) writeTo(w io.Writer) error {
+// writeTo writes the whole object to w. The caller has pinned it. A client's file is read
+// under ctx.
+func (o *Object) writeTo(ctx context.Context, w io.Writer) error {
 	if o.own == nil && o.opened == nil {
 		for _, seg := range o.segs {
 			if _, err := w.Write(seg); err != nil {
@@ -196,7 +205,7 @@ func (o *Object) writeTo(w io.Writer) error {
 	defer o.spool.pool.put(buf)
 	buf = buf[:cap(buf)]
 	for off := int64(0); off < o.size; {
-		n, err := o.readAt(o.ctx, buf, off)
+		n, err := o.readAt(ctx, buf, off)
 		if err != nil && err != io.EOF {
 			return fmt.Errorf("read: %w", err)
 		}

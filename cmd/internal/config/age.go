@@ -16,6 +16,12 @@ const (
 	maxAge = Age(36500 * day)
 )
 
+// The values of the key stale.
+const (
+	staleUse     = "use"
+	staleSuspend = "suspend"
+)
+
 var ageInDays = regexp.MustCompile(`^[0-9]{1,6}d$`)
 
 // UnmarshalText implements [encoding.TextUnmarshaler].

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -20,9 +21,6 @@ import (
 // unless it passes the result to a server. An error is a [Problems].
 func (f *File) Build(s *spool.Spool, log zerolog.Logger) (*proxy.Config, error) {
 	c := &proxy.Config{Limits: f.ProxyLimits(), ScanPaths: f.ScanPaths, HashObjects: f.Log.SHA256}
-	for i := range f.Listeners {
-		c.Listeners = append(c.Listeners, f.listener(&f.Listeners[i]))
-	}
 	r := &report{file: f.Name, lines: f.lines}
 	onFind := hook.Config(f.OnFind)
 	c.OnFind = &onFind
@@ -41,6 +39,9 @@ func (f *File) Build(s *spool.Spool, log zerolog.Logger) (*proxy.Config, error) 
 		}
 		return nil, r.problems
 	}
+	for i := range f.Listeners {
+		c.Listeners = append(c.Listeners, f.listener(&f.Listeners[i], c.Engines))
+	}
 	return c, nil
 }
 
@@ -56,11 +57,18 @@ func (f *File) Spool() spool.Config {
 	}
 }
 
-func (f *File) listener(l *Listener) proxy.Listener {
+// listener returns the configuration of l, which selects some of the engines.
+func (f *File) listener(l *Listener, engines []*engine.Engine) proxy.Listener {
+	if len(l.Engines) == 0 {
+		engines = nil // all
+	} else {
+		engines = slices.DeleteFunc(slices.Clone(engines), func(e *engine.Engine) bool { return !slices.Contains(l.Engines, e.Name()) })
+	}
 	return proxy.Listener{
 		Address:         l.Address,
 		Profile:         l.Profile(),
 		Policy:          f.policy(l),
+		Engines:         engines,
 		PathCommands:    l.PathCommands,
 		ShutdownCommand: l.ShutdownCommand,
 		ReloadCommand:   l.ReloadCommand,
@@ -70,10 +78,14 @@ func (f *File) listener(l *Listener) proxy.Listener {
 }
 
 // policy returns a listener's policy: the defaults, overridden by its client's preset,
-// then by the site, then by the listener itself.
+// then by the site, then by the listener itself. The precedence is the listener's, or the
+// site's.
 func (f *File) policy(l *Listener) *policy.Policy {
 	p := policy.Default()
 	p.Precedence = f.Policy.Precedence
+	if len(l.Precedence) > 0 {
+		p.Precedence = l.Precedence
+	}
 	p.Mode = f.Policy.Mode
 	p.AnswerFirst = f.Policy.FirstVirus == firstVirusAnswer
 	for _, rule := range f.Rules {
@@ -103,7 +115,7 @@ func (e *Engine) build(maxStream int64, s *spool.Spool, log zerolog.Logger) (*en
 		Name: e.Name, Kind: e.Backend, Required: e.Required,
 		Timeout: e.Timeout, MaxDelay: e.MaxDelay, MaxScans: e.MaxScans, MaxSize: e.MaxSize,
 		Canary: e.Canary, CanaryInterval: e.CanaryInterval, SizeCheck: e.SizeCheck, NoHedge: !e.Hedge, MaxStream: maxStream,
-		PoisonTime: e.PoisonTime, MaxSignatureAge: time.Duration(e.MaxSignatureAge),
+		PoisonTime: e.PoisonTime, MaxSignatureAge: time.Duration(e.MaxSignatureAge), SuspendStale: e.Stale == staleSuspend, Mode: e.Mode,
 		Nodes: nodes, Log: log, Spool: s,
 	}), nil
 }

@@ -240,7 +240,7 @@ func TestExampleDefaults(t *testing.T) {
 func checkDefault(t *testing.T, table, backend, key, shown, stated string) {
 	t.Helper()
 	switch stated {
-	case "the daemon's own group", "none", "the system's", "the host of the address", "the flavour's":
+	case "the daemon's own group", "none", "the system's", "the host of the address", "the flavour's", "all engines", "that of [policy]":
 		return // has no value that can be written
 	}
 	for _, prefix := range []string{"the preset's, else ", "the protocol's: ", "half of the memory"} {

@@ -68,6 +68,10 @@ type Listener struct {
 	StreamCommand   bool  `toml:"stream_command"`
 	StreamPorts     Ports `toml:"stream_ports"`
 
+	// Engines are the names of the engines that scan; empty: all.
+	Engines []string `toml:"engines"`
+	// Precedence replaces that of [policy]; empty: it does not.
+	Precedence []backends.Category `toml:"precedence"`
 	// Actions override those of [policy.actions] and of the client's preset.
 	Actions Actions `toml:"actions"`
 
@@ -129,6 +133,7 @@ type Engine struct {
 	// moves Address there.
 	Address        string        `toml:"address"`
 	Addresses      []string      `toml:"addresses"`
+	Mode           engine.Mode   `toml:"mode"`
 	Required       bool          `toml:"required"`
 	Timeout        time.Duration `toml:"timeout" range:"1ns..24h"`
 	MaxDelay       time.Duration `toml:"max_delay" range:"1ns..24h"`
@@ -141,6 +146,8 @@ type Engine struct {
 	PoisonTime     time.Duration `toml:"poison_time" range:"0s..24h"` // 0: off
 	// MaxSignatureAge is the age above which signatures count as old; 0: never.
 	MaxSignatureAge Age `toml:"max_signature_age"`
+	// Stale says what happens to a node with older ones: staleUse or staleSuspend.
+	Stale string `toml:"stale"`
 
 	config     backends.Config // the backend's keys; nil: unknown backend
 	readsPaths bool            // the engine reads files in the spool's directory
@@ -150,9 +157,9 @@ func newEngine(name, backend string) Engine {
 	d := engine.Defaults()
 	e := Engine{
 		Name: name, Backend: backend,
-		Required: d.Required, Timeout: d.Timeout, MaxScans: d.MaxScans, MaxSize: d.MaxSize,
+		Mode: d.Mode, Required: d.Required, Timeout: d.Timeout, MaxScans: d.MaxScans, MaxSize: d.MaxSize,
 		Canary: d.Canary, CanaryInterval: d.CanaryInterval, SizeCheck: d.SizeCheck, Hedge: !d.NoHedge, PoisonTime: d.PoisonTime,
-		MaxSignatureAge: Age(d.MaxSignatureAge),
+		MaxSignatureAge: Age(d.MaxSignatureAge), Stale: staleUse,
 	}
 	if row, ok := registry.Lookup(backend); ok {
 		e.config = row.NewConfig()

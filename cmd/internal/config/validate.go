@@ -21,6 +21,7 @@ func validate(f *File, r *report) {
 	}
 	validateListeners(f, r)
 	validateEngines(f, r)
+	validateSteering(f, r)
 	validateLimits(f, r)
 	validateSpool(f, r)
 	validateRules(f, r)

@@ -29,6 +29,7 @@ var passed = map[backends.Category]string{
 func warn(f *File, r *report) {
 	warnListeners(f, r)
 	warnEngines(f, r)
+	warnSteering(f, r)
 	warnTimeouts(f, r)
 	warnLimits(f, r)
 	warnOnFind(f, r)
@@ -71,10 +72,8 @@ func warnListeners(f *File, r *report) {
 }
 
 func warnEngines(f *File, r *report) {
-	required, scanners := false, false
+	required, scanners := f.counting(nil)
 	for i, e := range f.Engines {
-		required = required || e.Required
-		scanners = scanners || e.Backend != inspectBackend
 		if !e.Canary {
 			r.warn(enginePath(i).Key("canary"), "nothing checks that %q finds the EICAR test file: an engine without signatures says OK to everything", e.Name)
 		}
@@ -87,8 +86,16 @@ func warnEngines(f *File, r *report) {
 		r.warn(enginePath(0).Key("required"), "no engine is required, so one answer is enough while all others fail")
 	}
 	if !scanners {
-		r.warn(enginePath(0), "no anti-virus engine is configured; %q recognizes test files and encryption, not viruses", inspectBackend)
+		r.warn(enginePath(0), "no anti-virus engine is "+onOrConfigured(f)+"; %q recognizes test files and encryption, not viruses", inspectBackend)
 	}
+}
+
+// onOrConfigured says what the anti-virus engines are not.
+func onOrConfigured(f *File) string {
+	if slices.ContainsFunc(f.Engines, func(e Engine) bool { return e.Backend != inspectBackend }) {
+		return "on"
+	}
+	return "configured"
 }
 
 // warnTimeouts warns of a timeout that no scan can reach. It ignores the default, which

@@ -28,7 +28,7 @@ const (
 
 // The needs of each item.
 const (
-	lateDescriptors     = 64 + 256 // of one client; each further client may have as many to close
+	lateDescriptors     = 64 + 64 + 256 // of one client; each further client may have as many to close
 	listenerDescriptors = 2        // the socket, and the file of a Unix socket
 	scanDescriptors     = 2        // the connection to the engine, and a copy of the object
 	programDescriptors  = 6        // during its start; later its output and its handle
@@ -87,7 +87,7 @@ func descriptors(f *config.File) Need {
 		{int64(limits.WalkDescriptors()), "walks through directories: limits.connections / 16, enough for 4 MULTISCANs at least"},
 		{int64(f.Limits.Waiting), "limits.waiting"},
 		{int64(f.Limits.FileThreads), "limits.file_threads"},
-		{lateDescriptors, "objects that are hashed after the reply, and files that a file system does not close"},
+		{lateDescriptors, "objects that are hashed or observed after the reply, and files that a file system does not close"},
 	}
 	for i := range f.Engines {
 		u := &f.Engines[i]

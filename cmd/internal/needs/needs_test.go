@@ -75,7 +75,7 @@ func TestPrint(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"needs at most 6808 descriptors, ", "\n  descriptors  64 ", "2 x limits.connections\n", "max_scans x nodes of clamav\n",
+		"needs at most 6872 descriptors, ", "\n  descriptors  64 ", "2 x limits.connections\n", "max_scans x nodes of clamav\n",
 		"\n  programs ", "limits.spool_total\n", "garbage, less where memory is short\n",
 	} {
 		if !strings.Contains(out.String(), want) {
