@@ -135,7 +135,7 @@ func (p *pool) Status() Status {
 		}
 		s.Nodes = append(s.Nodes, ns)
 	}
-	for _, b := range p.behind() {
+	for _, b := range p.olderNodes() {
 		at := slices.Index(p.nodes, b.node)
 		s.Nodes[at].OlderThan, s.Nodes[at].OlderBy = bounded(b.newest.address), b.by
 	}
