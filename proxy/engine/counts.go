@@ -20,6 +20,7 @@ type engineCounts struct {
 	hedged    atomic.Uint64    // scans sent to a second node
 	hedgesWon atomic.Uint64    // of those, answered first by the second node
 	unasked   count.Categories // results of scans that no node received
+	observed  observed
 }
 
 // nodeCounts are the counters of a node, see engineCounts.

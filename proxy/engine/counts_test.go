@@ -48,7 +48,7 @@ func TestCounts(t *testing.T) {
 			t.Errorf("%d failures %s, want %d", n, category, kinds[category])
 		}
 	}
-	// The last one found the node down after "refused". Nobody waits for the cancelled one.
+	// The last one found the node down after "refused". The cancelled one counts nowhere.
 	if s.Unasked.Of(backends.Partial) != 1 || s.Unasked.Of(backends.CannotExecute) != 1 || s.Unasked.Total() != 2 {
 		t.Errorf("without a node: %+v", s.Unasked)
 	}

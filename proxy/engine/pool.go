@@ -30,13 +30,12 @@ type pool struct {
 	// checks, and checks need slots.
 	runCheck func(context.Context, *node, *health.Check)
 
-	set         atomic.Pointer[setMode] // nil: SetMode was never called
-	modeChanges int                     // of the configured mode, by reloads; guarded by mu
-	observed    observed
-
 	counts *engineCounts
 	budget budget.Budget // of hedges
 	poison poison.List
+
+	set         atomic.Pointer[setMode] // nil: SetMode was never called
+	modeChanges int                     // of the configured mode, by reloads; guarded by mu
 
 	mu       sync.Mutex
 	nodes    []*node

@@ -118,7 +118,7 @@ func (p *pool) Status() Status {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s.Mode, s.ConfiguredMode, s.Observed = p.mode(), p.config().Mode, p.observed.counters()
+	s.Mode, s.ConfiguredMode, s.Observed = p.mode(), p.config().Mode, p.counts.observed.counters()
 	s.Waiting, s.Slots = p.queue.Scans(), p.config().MaxScans*len(p.nodes)
 	for _, n := range p.nodes {
 		ns := n.status()

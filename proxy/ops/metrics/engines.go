@@ -3,12 +3,25 @@ package metrics
 import (
 	"polyclam/backends"
 	"polyclam/proxy/count"
+	"polyclam/proxy/engine"
 )
 
 // engineFamilies are about engines as a whole.
 var engineFamilies = []family{
 	{"polyclam_engine_required", gauge, "Whether failures of the engine count in every verdict.", []string{"engine"},
 		eachEngine(func(e engineState, w *writer) { w.flag(e.Required, e.label) }), nil},
+	{"polyclam_engine_mode", gauge, "1 for the mode of the engine, 0 for the others.", []string{"engine", "mode"},
+		eachEngine(func(e engineState, w *writer) {
+			for _, m := range engine.Modes() {
+				w.flag(m == e.Mode, e.label, string(m))
+			}
+		}), nil},
+	{"polyclam_engine_observed_total", counter, "Objects for an engine in mode observe: whether its result would have changed the verdict or the action (same, differ), or it did not get the object (skipped).", []string{"engine", "outcome"},
+		eachEngine(func(e engineState, w *writer) {
+			w.put(float64(e.Observed.Same), e.label, "same")
+			w.put(float64(e.Observed.Differ), e.label, "differ")
+			w.put(float64(e.Observed.Skipped), e.label, "skipped")
+		}), nil},
 	{"polyclam_engine_waiting", gauge, "Scans that wait for a slot at any node of the engine.", []string{"engine"},
 		eachEngine(func(e engineState, w *writer) { w.put(float64(e.Waiting), e.label) }), nil},
 	{"polyclam_engine_withheld_objects", gauge, "Objects that the engine does not get for a while because it died or hung on them.", []string{"engine"},
@@ -46,6 +59,8 @@ var nodeFamilies = []family{
 		eachNode(func(n nodeState, w *writer) { w.flag(n.Usable, n.engine, n.label) }), nil},
 	{"polyclam_node_state", gauge, "1 for the state of the node, 0 for the others. A blind node does not find EICAR, or finds malware where there is none.", []string{"engine", "node", "state"},
 		eachNode(writeNodeState), nil},
+	{"polyclam_node_drained", gauge, "Whether an administrator has taken the node out of use.", []string{"engine", "node"},
+		eachNode(func(n nodeState, w *writer) { w.flag(n.Drained, n.engine, n.label) }), nil},
 	{"polyclam_health_check_timestamp_seconds", gauge, "When the node last answered a health check, in seconds since 1970.", []string{"engine", "node"},
 		eachNode(func(n nodeState, w *writer) { w.time(n.Canary.Time, n.engine, n.label) }), nil},
 	{"polyclam_health_check_success", gauge, "Whether the last health check got the right answer: clean for a harmless text, a finding for EICAR alone and in a mail, encryption for an encrypted archive. Missing: not asked.", []string{"engine", "node", "check"},
