@@ -10,6 +10,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -271,13 +272,17 @@ func shaOf(line string) string {
 	return l.SHA256
 }
 
-// TestAgainstSecondRun scans 10,000 objects under one configuration, and again under another.
+// TestAgainstSecondRun scans objects under one configuration, and again under another.
 // Judging the first log by the second configuration must give the verdicts of the second
-// run, and judging it by its own configuration no difference.
+// run, and judging it by its own configuration no difference. POLYCLAM_REPLAY is the number
+// of objects.
 func TestAgainstSecondRun(t *testing.T) {
-	n := 10000
-	if testing.Short() {
-		n = 1000
+	n := 1000
+	if text := os.Getenv("POLYCLAM_REPLAY"); text != "" {
+		var err error
+		if n, err = strconv.Atoi(text); err != nil {
+			t.Fatal(err)
+		}
 	}
 	const listener = "[[listener]]\naddress = \"unix:/run/polyclam/clamd.sock\"\n"
 	var files []*config.File
