@@ -32,9 +32,9 @@ const (
 // The needs of each item.
 const (
 	lateDescriptors     = 64 + 64 + 256 // of one client; each further client may have as many to close
-	listenerDescriptors = 2        // the socket, and the file of a Unix socket
-	scanDescriptors     = 2        // the connection to the engine, and a copy of the object
-	programDescriptors  = 6        // during its start; later its output and its handle
+	listenerDescriptors = 2             // the socket, and the file of a Unix socket
+	scanDescriptors     = 2             // the connection to the engine, and a copy of the object
+	programDescriptors  = 6             // during its start; later its output and its handle
 
 	connectionMemory = 8 << 10   // goroutine, buffers, state
 	waitingMemory    = 2 << 10   // the connection alone
