@@ -321,7 +321,7 @@ func (c *adminClient) suggestion(engineName, node string) string {
 		}
 	}
 	switch {
-	case !slices.Contains(engines, engineName):
+	case len(engines) > 0 && !slices.Contains(engines, engineName):
 		return suggest.Unknown("engine", engineName, engines)
 	case node != "" && len(nodes) > 0 && !slices.Contains(nodes, node):
 		return suggest.Unknown("node", node, nodes)

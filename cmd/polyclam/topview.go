@@ -152,6 +152,11 @@ func (v *topView) head(t *topTable) []string {
 func (v *topView) table(t *topTable, columns int, now time.Time) []string {
 	rows := v.sorted(t.rows)
 	shown := slices.Clone(topColumns)
+	for i := range shown {
+		if shown[i].key != 0 && shown[i].key == v.sort {
+			shown[i].drop = 0
+		}
+	}
 	for {
 		text, width := v.format(shown, rows, now)
 		worst := 0

@@ -23,6 +23,11 @@ type latency struct {
 // status serves GET /status.
 func (h *handler) status(w http.ResponseWriter, _ *http.Request) {
 	s := h.snapshot()
+	if s.Engines == nil {
+		for _, e := range h.engines() {
+			s.Engines = append(s.Engines, e.Status())
+		}
+	}
 	writeJSON(w, http.StatusOK, statusAnswer{s, latencies(&s)})
 }
 
