@@ -218,6 +218,9 @@ func (st *serverStatus) writeServer(b *strings.Builder) {
 	fmt.Fprintf(b, "polyclamd %s at %s, up %s\n", printable(st.Version), printable(st.Address), age(time.Duration(st.Uptime)*time.Second))
 	fmt.Fprintf(b, "%s, %s, %s in progress, spool %s%s\n", plural(st.Connections, "connection"),
 		plural(st.Requests, "request"), plural(st.Scans, "scan"), size.Human(st.SpoolUsed), limit)
+	if st.LogLevel != "" {
+		fmt.Fprintf(b, "the level of the log is %s, set at run time\n", printable(st.LogLevel))
+	}
 	if st.disk.remark != "" {
 		b.WriteString(printable(st.disk.remark) + "\n")
 	}

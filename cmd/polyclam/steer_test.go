@@ -179,7 +179,7 @@ func TestSteerDaemon(t *testing.T) {
 	run(1, "no engine would be on", "engine", "off", "two")
 	run(0, "two is off (it was on)", "engine", "off", "--force", "two")
 	run(0, "one is on (it was observed)", "engine", "on", "one")
-	run(1, `unknown engine "tow"; did you mean "two"?`, "engine", "on", "tow")
+	run(1, `unknown engine "tw"; did you mean "two"?`, "engine", "on", "tw")
 	run(1, `has no nodes with addresses`, "node", "drain", "one", "unix:/x")
 	run(0, "the level of the log is error (it was info)", "log", "error")
 	run(0, "nothing changed", "reload")
