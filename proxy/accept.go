@@ -72,6 +72,7 @@ func (s *Server) start(nc net.Conn, address string) {
 		s.returnPlace()
 		return
 	}
+	c.counts = s.counters.of(address)
 	if !s.admit(c) {
 		s.tally.connections.Add(1)
 		nc.Close()

@@ -13,7 +13,7 @@ import (
 	"polyclam/proxy/spool"
 )
 
-// scanned writes the log line of a scan: the client, the object, every engine's result and
+// scanned counts a scan and writes its log line: the client, the object, every engine's result and
 // the verdict. It runs after the reply and does not wait for the hash of a large object:
 // that line is written later, when the hash is ready.
 func (r *request) scanned(name string, o *spool.Object, v policy.Verdict, elapsed time.Duration) {
@@ -21,6 +21,7 @@ func (r *request) scanned(name string, o *spool.Object, v policy.Verdict, elapse
 		r.notScanned(lapseGone, name, "client gone", nil)
 		return
 	}
+	r.s.counts.add(r.cmd.Verb, v, o.Size(), elapsed)
 	srv := r.s.srv
 	if r.cfg.OnFind.Wants(v.Category) {
 		srv.onFind.Found(r.cfg.OnFind, r.event(name, o, v))

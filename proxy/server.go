@@ -38,6 +38,9 @@ type ServerOptions struct {
 	// Stop is called for the SHUTDOWN command, where a listener allows it. It
 	// must not wait for the server to end.
 	Stop func()
+	// LogLinesLost returns how many lines of the log have been dropped since the start; nil:
+	// not known.
+	LogLinesLost func() uint64
 
 	now func() time.Time // of the limits on log lines, for tests; nil: time.Now
 }
@@ -75,6 +78,9 @@ type Server struct {
 	repeated  *lograte.Limiter
 	tally     tally
 	ready     readiness
+	counters  counters
+	ledger    *engine.Ledger // of the engines' counters
+	logLost   func() uint64
 	observers observers
 
 	requests  atomic.Uint64 // since the start
@@ -97,6 +103,11 @@ func NewServer(o ServerOptions) *Server {
 
 		records:  record.NewRing(recordBytes),
 		repeated: lograte.New(repeatPause, o.clock()),
+
+		ledger: engine.NewLedger(), logLost: o.LogLinesLost,
+	}
+	if s.logLost == nil {
+		s.logLost = func() uint64 { return 0 }
 	}
 	s.observers.init()
 	s.generations.former = map[string]*Listener{}
@@ -114,6 +125,8 @@ func NewServer(o ServerOptions) *Server {
 // under way keep the one they began with. An engine in both configurations keeps its state.
 // Every other old engine is closed after the last command that may use it.
 func (s *Server) Apply(cfg *Config) {
+	s.counters.apply(cfg, time.Now())
+	s.ledger.Open(cfg.Engines)
 	var gone []*engine.Engine
 	if old := s.generations.config(); old != nil {
 		gone = slices.Clone(old.Engines)

@@ -24,6 +24,7 @@ type session struct {
 	ctx     context.Context         // for all work of the client; carries its key
 	address string                  // of the listener
 	lst     *Listener               // its latest configuration
+	counts  *listenerCounts         // of the listener
 	cancel  context.CancelCauseFunc // ends ctx; set when the first command comes
 	watch   watch
 

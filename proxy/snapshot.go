@@ -3,37 +3,72 @@ package proxy
 import (
 	"time"
 
-	"polyclam/backends"
-	"polyclam/protocol"
 	"polyclam/protocol/extended"
 	"polyclam/proxy/engine"
-	"polyclam/proxy/policy"
+	"polyclam/proxy/files"
+	"polyclam/proxy/hook"
 	"polyclam/proxy/record"
+	"polyclam/proxy/spool"
 )
 
 // A Snapshot is the state of a server and everything that it has counted since its start.
-// Its parts are read one after another, not at the same instant.
+// Reloads reset no counter. The parts are read one after another, not at the same instant.
 type Snapshot struct {
 	Time    time.Time
 	Started time.Time
 	Server  extended.Server // as XSTATUS reports it on a Unix socket
 	Ready   Readiness
+	// Configured is when the configuration in use was loaded. If a later reload was
+	// refused, Server.ConfigRefused is not zero.
+	Configured time.Time
+
 	Scans   []ScanCount     // one for each combination that has occurred
+	Times   []ScanTimes     // of each listener
 	Engines []engine.Status // of the newest configuration
+
+	Connections Connections
+	Spool       spool.Stats
+	Files       files.Stats // threads for clients' files
+	Hashing     files.Stats // threads for hashes after the reply
+	OnFind      hook.Stats
+	Process     Process
+	// LogLinesLost are the lines of the log that were dropped because it is read too slowly.
+	LogLinesLost uint64
 }
 
-// A ScanCount counts the scans with one outcome.
-type ScanCount struct {
-	Listener string // its address in the configuration
-	Command  protocol.Verb
-	Category backends.Category
-	Action   policy.Action
-	Count    uint64
+// Connections are the connections of clients.
+type Connections struct {
+	Served       int `json:"served"`
+	Waiting      int `json:"waiting"` // accepted, beyond their client's share
+	Limit        int `json:"limit"`   // of those that are served
+	WaitingLimit int `json:"waiting_limit"`
 }
 
 // Snapshot returns the current state. It asks no engine and does not wait.
 func (s *Server) Snapshot() Snapshot {
-	return Snapshot{Time: time.Now(), Started: s.started, Ready: s.Readiness()}
+	cfg := s.generations.config()
+	snap := Snapshot{
+		Time: time.Now(), Started: s.started, Ready: s.Readiness(), Configured: time.Unix(0, s.counters.applied.Load()),
+		Connections: s.connectionStats(), Spool: s.spool.Stats(), Files: s.files.Stats(), Hashing: s.hashes.threads.Stats(),
+		OnFind: s.onFind.Stats(), Process: readProcess(), LogLinesLost: s.logLost(),
+	}
+	snap.Server = s.serverRecord(*s.about.Load())
+	for _, c := range s.counters.list() {
+		snap.Scans = append(snap.Scans, c.counts()...)
+		snap.Times = append(snap.Times, ScanTimes{Listener: c.address, Times: c.times.Value()})
+	}
+	for _, e := range cfg.Engines {
+		snap.Engines = append(snap.Engines, e.Status())
+	}
+	return snap
+}
+
+func (s *Server) connectionStats() Connections {
+	limits := s.limits()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	served, waiting := s.places.Sums()
+	return Connections{Served: served, Waiting: waiting, Limit: limits.Connections, WaitingLimit: limits.Waiting}
 }
 
 // Records returns the records of recent scans.

@@ -12,25 +12,7 @@ import (
 // each engine, END. It is what polyclam status shows.
 func (r *request) status() []string {
 	s := r.s.srv
-	st, found := s.spool.Stats(), s.onFind.Stats()
-	s.mu.Lock()
-	connections := s.places.Open()
-	s.mu.Unlock()
-	lines := []string{extended.Server{
-		Version:     s.version,
-		About:       r.s.about(),
-		Uptime:      int64(time.Since(s.started).Round(time.Second) / time.Second),
-		Connections: int64(connections),
-		Scans:       int64(len(s.running.list())),
-		Requests:    int64(s.requests.Load()),
-		SpoolUsed:   st.Used,
-		SpoolTotal:  st.Total,
-
-		FindRuns:     found.Runs,
-		FindFailures: found.Failures,
-		FindDropped:  found.Dropped,
-		Refusals:     s.tally.refusals(),
-	}.Record().String()}
+	lines := []string{s.serverRecord(r.s.about()).Record().String()}
 	ctx, cancel := context.WithTimeout(s.ctx, versionWait)
 	defer cancel()
 	for _, u := range r.cfg.Engines {
@@ -43,6 +25,29 @@ func (r *request) status() []string {
 		}
 	}
 	return append(lines, "END")
+}
+
+// serverRecord returns the SERVER record.
+func (s *Server) serverRecord(about extended.About) extended.Server {
+	st, found := s.spool.Stats(), s.onFind.Stats()
+	s.mu.Lock()
+	connections := s.places.Open()
+	s.mu.Unlock()
+	return extended.Server{
+		Version:     s.version,
+		About:       about,
+		Uptime:      int64(time.Since(s.started).Round(time.Second) / time.Second),
+		Connections: int64(connections),
+		Scans:       int64(len(s.running.list())),
+		Requests:    int64(s.requests.Load()),
+		SpoolUsed:   st.Used,
+		SpoolTotal:  st.Total,
+
+		FindRuns:     found.Runs,
+		FindFailures: found.Failures,
+		FindDropped:  found.Dropped,
+		Refusals:     s.tally.refusals(),
+	}
 }
 
 func nodeRecord(u engine.Status, n engine.NodeStatus) extended.Record {

@@ -50,8 +50,8 @@ func (e *engineNodes) modeRemark() string {
 	case e.mode == modeOff:
 		text = e.name + " is off: it gets no objects"
 	case e.mode == modeObserve:
-		text = fmt.Sprintf("%s is observed: its results do not count. They would have changed %s, and not %d others; it did not get %s",
-			e.name, plural(n.ObservedDiffer, "verdict"), n.ObservedSame, plural(n.ObservedSkipped, "object"))
+		text = fmt.Sprintf("%s is observed: its results do not count. They would have changed %d of %s; it did not get %s",
+			e.name, n.ObservedDiffer, plural(n.ObservedSame+n.ObservedDiffer, "verdict"), plural(n.ObservedSkipped, "object"))
 	case e.configured() != "":
 		text = e.name + " is on"
 	default:

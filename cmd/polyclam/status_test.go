@@ -179,7 +179,7 @@ func TestStatusSteered(t *testing.T) {
 		"polyclamd is up; 1 of 2 nodes of x is drained; gone (required) is off, not as in the configuration (polyclam engine on gone)\n",
 		"  up, drained  ", "  up, observed  ", "  down, off  ", "  up, optional  ",
 		"\nx a is drained by an administrator (polyclam node resume x)\n",
-		"\ntrial is observed: its results do not count. They would have changed 1 verdict, and not 12 others; it did not get 0 objects\n",
+		"\ntrial is observed: its results do not count. They would have changed 1 of 13 verdicts; it did not get 0 objects\n",
 		"\ngone is off: it gets no objects; the configuration says on, which will be in use after a restart\n",
 		"\nback is on; the configuration says observe, which will be in use after a restart\n")
 }

@@ -97,7 +97,7 @@ func serve(o options, stderr io.Writer) int {
 		return exitStatus(err, stderr)
 	}
 	defer buffer.Close(logGrace)
-	d, err := startUnlessStopped(o, file, log, signals)
+	d, err := startUnlessStopped(o, file, log, buffer.Lost, signals)
 	if err == nil && d != nil {
 		err = d.wait(signals)
 	}

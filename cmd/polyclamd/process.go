@@ -31,7 +31,8 @@ const objectGrace = time.Second
 type process struct {
 	options     options
 	log         zerolog.Logger
-	descriptors uint64 // limit of open descriptors
+	logLost     func() uint64 // lines of the log that were dropped; may be nil
+	descriptors uint64        // limit of open descriptors
 	resolver    sockaddr.Resolver
 
 	file      *config.File
@@ -97,7 +98,7 @@ func (d *process) startServer(s *setup) {
 	s.fitted.apply(d.log)
 	d.spool, d.settings = s.spool, s.settings
 	d.server = proxy.NewServer(proxy.ServerOptions{
-		Config: s.config, Spool: d.spool, Log: d.log, Version: cli.Version(), Stop: d.stop,
+		Config: s.config, Spool: d.spool, Log: d.log, Version: cli.Version(), Stop: d.stop, LogLinesLost: d.logLost,
 	})
 	d.ops = ops.New(ops.Options{Proxy: d.server, Controls: controls{d, d.asks, d.ending}, Log: d.log, Config: s.ops})
 	d.describeUser()

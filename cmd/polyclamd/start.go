@@ -15,8 +15,9 @@ const startGrace = 5 * time.Second
 
 // startUnlessStopped runs start on another goroutine: a signal must end the daemon even if a
 // file, disk or name server does not answer. In that case it returns no process.
-func startUnlessStopped(o options, file *config.File, log zerolog.Logger, signals <-chan os.Signal) (*process, error) {
+func startUnlessStopped(o options, file *config.File, log zerolog.Logger, logLost func() uint64, signals <-chan os.Signal) (*process, error) {
 	d := newProcess(o, file, log)
+	d.logLost = logLost
 	var err error
 	started := make(chan struct{})
 	go func() {

@@ -57,5 +57,10 @@ func (p *Places) Held(k client.Key) (served, waiting int64) {
 	return p.served.held.Held(k), p.waiting.Held(k)
 }
 
+// Sums returns how many connections of all clients are served, and how many wait.
+func (p *Places) Sums() (served, waiting int) {
+	return int(p.served.held.Sum()), int(p.waiting.Sum())
+}
+
 // Open is the number of connections, waiting ones and accepts under way included.
 func (p *Places) Open() int { return p.accepts + int(p.served.held.Sum()+p.waiting.Sum()) }

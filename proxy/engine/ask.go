@@ -25,7 +25,7 @@ func (p *pool) begin(q *question) {
 	}
 	p.mu.Unlock()
 	if !q.isTest {
-		q.node.scans.Add(1)
+		q.node.counts.scans.Add(1)
 	}
 	go p.work(q)
 }

@@ -54,7 +54,7 @@ func (r *race) slow(after time.Duration) {
 		r.e.budget.Refund()
 		return
 	}
-	r.e.hedged.Add(1)
+	r.e.counts.hedged.Add(1)
 	r.start(n)
 	r.running[1].hedge = true
 }

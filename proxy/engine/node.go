@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"sync/atomic"
 	"time"
 
 	"polyclam/backends"
@@ -18,10 +17,7 @@ type node struct {
 	identity string // see Node.Identity
 	backend  backends.Backend
 	versions versionCache
-
-	scans    atomic.Uint64
-	failures atomic.Uint64
-	replays  atomic.Uint64
+	counts   *nodeCounts
 
 	// The rest is guarded by pool.mu.
 	health     *health.Node
@@ -44,7 +40,7 @@ type node struct {
 }
 
 func newNode(n Node) *node {
-	return &node{address: n.Address, identity: n.Identity, backend: n.Backend, health: health.New()}
+	return &node{address: n.Address, identity: n.Identity, backend: n.Backend, counts: &nodeCounts{}, health: health.New()}
 }
 
 // addressOf returns the address of n, or "" if n is nil.

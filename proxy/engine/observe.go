@@ -35,7 +35,7 @@ func (o *observed) counters() ObservedCounters {
 }
 
 // CountObservation counts the outcome of an observation.
-func (p *pool) CountObservation(o Observation) { p.observed[o].Add(1) }
+func (p *pool) CountObservation(o Observation) { p.counts.observed[o].Add(1) }
 
 // Observe is [Engine.Scan] for an engine whose result does not count. It takes only a slot
 // that is free now, and returns false if there is none. Otherwise the caller calls scan, once
@@ -60,6 +60,7 @@ func (e *Engine) Observe(ctx context.Context, o Object, all bool) (scan func() p
 			digest, err := e.withheld(ctx, o, nil)
 			if err != nil {
 				e.giveBackUnused(n, t.grant)
+				e.counts.notAsked(ctx, backends.CategoryOf(err))
 				return backends.Result{}, "", err
 			}
 			r := e.newRace(ctx, o, all, t)

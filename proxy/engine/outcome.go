@@ -27,6 +27,9 @@ func (p *pool) finish(q *question) {
 	}
 	p.giveBack(q.node, q.grant)
 	p.mu.Unlock()
+	if !q.isTest {
+		q.node.counts.answered(q, q.result, q.err)
+	}
 	p.judge(q, r, err, guilty)
 }
 
@@ -38,6 +41,9 @@ func (p *pool) finishAbandoned(q *question) {
 	p.mu.Lock()
 	guilty := p.recordEvidence(q, backends.Result{}, err)
 	p.mu.Unlock()
+	if !q.isTest {
+		q.node.counts.answered(q, backends.Result{}, err)
+	}
 	p.judge(q, backends.Result{}, err, guilty)
 }
 
@@ -48,7 +54,7 @@ func (q *question) reconsider() {
 	clean := q.err == nil && !detected(q.result)
 	if err := n.health.DiscardReason(q.epoch, clean); err != nil {
 		q.result, q.err = backends.Result{}, err
-		n.failures.Add(1)
+		n.counts.failures.Add(1)
 		return
 	}
 	q.result = n.adjusted(q.result, q.object.Size())
@@ -91,7 +97,7 @@ func (p *pool) note(q *question, err error) {
 	}
 	end := q.ctx.Err()
 	if err != nil && end != context.Canceled {
-		q.node.failures.Add(1)
+		q.node.counts.failures.Add(1)
 	}
 	p.mu.Lock()
 	t := p.conclude(q, err, end, time.Since(q.began))

@@ -30,18 +30,12 @@ type pool struct {
 	// checks, and checks need slots.
 	runCheck func(context.Context, *node, *health.Check)
 
-	scans  atomic.Uint64
-	failed atomic.Uint64
-	replay atomic.Uint64
+	counts *engineCounts
+	budget budget.Budget // of hedges
+	poison poison.List
 
 	set         atomic.Pointer[setMode] // nil: SetMode was never called
 	modeChanges int                     // of the configured mode, by reloads; guarded by mu
-	observed    observed
-
-	budget    budget.Budget // of hedges
-	hedged    atomic.Uint64 // scans sent to a second node
-	hedgesWon atomic.Uint64 // of those, answered first by the second node
-	poison    poison.List
 
 	mu       sync.Mutex
 	nodes    []*node
@@ -60,7 +54,7 @@ type pool struct {
 func newPool(cfg *Config) *pool {
 	p := &pool{
 		log:  cfg.Log.With().Str("engine", bounded(cfg.Name)).Logger(),
-		wake: make(chan struct{}, 1),
+		wake: make(chan struct{}, 1), counts: &engineCounts{},
 	}
 	p.current.Store(cfg)
 	p.life, p.end = context.WithCancelCause(context.Background())

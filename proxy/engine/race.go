@@ -103,7 +103,7 @@ func (r *race) ended(q *question) (over bool) {
 	r.collect(q)
 	if r.isFinal(q) {
 		if q.hedge {
-			r.e.hedgesWon.Add(1)
+			r.e.counts.hedgesWon.Add(1)
 		}
 		r.cancelAll(errOvertaken)
 		return true
@@ -152,8 +152,8 @@ func (r *race) nextNode() *node {
 
 // replay sends the object to one more node.
 func (r *race) replay(n *node) {
-	r.e.pool.replay.Add(1)
-	n.replays.Add(1)
+	r.e.counts.replays.Add(1)
+	n.counts.replays.Add(1)
 	r.start(n)
 }
 

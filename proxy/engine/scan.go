@@ -27,7 +27,7 @@ func (e *Engine) Scan(ctx context.Context, o Object, all bool) policy.Report {
 // error; it is not called for an object that is too large.
 func (e *Engine) report(ctx context.Context, o Object, scan func() (backends.Result, string, error)) (report policy.Report) {
 	begin := time.Now()
-	e.scans.Add(1)
+	e.counts.scans.Add(1)
 	defer func() {
 		if v := recover(); v != nil {
 			report.Result, report.Err = backends.Result{}, e.panicked(report.Node, v)
@@ -35,11 +35,12 @@ func (e *Engine) report(ctx context.Context, o Object, scan func() (backends.Res
 		report.Engine, report.Required = e.cfg.Name, e.cfg.Required
 		report.Elapsed = time.Since(begin)
 		if report.Err != nil && ctx.Err() != context.Canceled {
-			e.failed.Add(1)
+			e.counts.failed.Add(1)
 		}
 	}()
 	if size := o.Size(); e.cfg.MaxSize > 0 && size > e.cfg.MaxSize {
 		report.Result = tooLarge(size, e.cfg.MaxSize)
+		e.counts.notAsked(ctx, report.Result.Category)
 		return report
 	}
 	report.Result, report.Node, report.Err = scan()
@@ -54,11 +55,13 @@ func (e *Engine) scan(ctx context.Context, o Object, all bool) (backends.Result,
 	}
 	digest, err := e.withheld(ctx, o, nil)
 	if err != nil {
+		e.counts.notAsked(ctx, backends.CategoryOf(err))
 		return backends.Result{}, "", err
 	}
 	t := newScanTicket(o)
 	n, err := e.acquireFirst(ctx, t)
 	if err != nil {
+		e.counts.notAsked(ctx, backends.CategoryOf(err))
 		return backends.Result{}, addressOf(t.last), err
 	}
 	ctx, cancel := withTimeout(ctx, e.cfg.Timeout)

@@ -21,7 +21,7 @@ const siblingDelay = 36 * time.Hour
 type signatures struct {
 	stale  bool      // older than MaxSignatureAge
 	warned time.Time // when the log last said so
-	behind bool      // older than those of a sibling, by more than siblingDelay
+	older  bool      // older than those of a sibling, by more than siblingDelay
 }
 
 // isStale reports whether a database is older than limit; 0 is no limit. A database of
@@ -45,7 +45,7 @@ func (p *pool) checkAge(n *node, database time.Time) {
 		n.signatures.warned = time.Now()
 	}
 	suspended := p.isSuspended(n)
-	behind := p.newlyBehind()
+	older := p.newlyOlder()
 	p.mu.Unlock()
 	switch address := bounded(n.address); {
 	case warn:
@@ -58,7 +58,7 @@ func (p *pool) checkAge(n *node, database time.Time) {
 	case was.stale && !stale:
 		p.log.Info().Str("node", address).Time("database_time", database.UTC()).Msg("signatures are recent again")
 	}
-	for _, b := range behind {
+	for _, b := range older {
 		p.log.Warn().Str("node", bounded(b.node.address)).Str("newest", bounded(b.newest.address)).Str("older_by", days(b.by)).
 			Msg("signatures are older than another node's")
 	}
@@ -110,9 +110,9 @@ type sibling struct {
 	by           time.Duration
 }
 
-// behind returns the nodes whose signatures are older than those of a sibling by more than
+// olderNodes returns the nodes whose signatures are older than those of a sibling by more than
 // siblingDelay. The caller holds mu.
-func (p *pool) behind() (list []sibling) {
+func (p *pool) olderNodes() (list []sibling) {
 	var newest *node
 	var at time.Time
 	for _, n := range p.nodes {
@@ -129,16 +129,16 @@ func (p *pool) behind() (list []sibling) {
 	return list
 }
 
-// newlyBehind returns those of behind that it has not returned before, unless they have
+// newlyOlder returns those of olderNodes that it has not returned before, unless they have
 // caught up in the meantime. The caller holds mu.
-func (p *pool) newlyBehind() (list []sibling) {
-	now := p.behind()
+func (p *pool) newlyOlder() (list []sibling) {
+	now := p.olderNodes()
 	for _, n := range p.nodes {
 		i := slices.IndexFunc(now, func(b sibling) bool { return b.node == n })
-		if i >= 0 && !n.signatures.behind {
+		if i >= 0 && !n.signatures.older {
 			list = append(list, now[i])
 		}
-		n.signatures.behind = i >= 0 || n.signatures.behind && !n.hasAge()
+		n.signatures.older = i >= 0 || n.signatures.older && !n.hasAge()
 	}
 	return list
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"polyclam/proxy/count"
 	"polyclam/proxy/engine/internal/health"
 )
 
@@ -16,15 +17,20 @@ type Status struct {
 	Mode           Mode             `json:"mode"`
 	ConfiguredMode Mode             `json:"configured_mode"`
 	Waiting        int              `json:"waiting"` // scans without a slot yet
+	Slots          int              `json:"slots"`   // scans that it takes at a time, all nodes together
 	Counters       Counters         `json:"counters"`
 	Observed       ObservedCounters `json:"observed"`
 	// Withheld is the number of objects that the engine does not get at present because it
 	// died or hung on them.
-	Withheld int          `json:"withheld,omitempty"`
-	Nodes    []NodeStatus `json:"nodes"`
+	Withheld int `json:"withheld,omitempty"`
+	// Unasked are the results of scans that no node received: none was usable, none had a
+	// slot in time, or the object is too large.
+	Unasked count.ByCategory `json:"unasked,omitzero"`
+	Nodes   []NodeStatus     `json:"nodes"`
 }
 
-// Counters count since the engine was started, without health checks.
+// Counters count since the daemon was started, without health checks. No reload resets them,
+// see [Ledger].
 type Counters struct {
 	// Scans are the scans of an engine, or those that a node was given.
 	Scans uint64 `json:"scans"`
@@ -38,6 +44,26 @@ type Counters struct {
 	// HedgesWon those that the second node answered first. For engines only.
 	Hedges    uint64 `json:"hedges"`
 	HedgesWon uint64 `json:"hedges_won"`
+
+	// The rest is for nodes only.
+
+	// Cancelled are the scans that the caller ended: the client has gone, another node was
+	// faster, or the verdict was settled. They are in none of the following counters.
+	Cancelled uint64 `json:"cancelled,omitempty"`
+	// Results are the answers by category, and the scans that failed.
+	Results count.ByCategory `json:"results,omitzero"`
+	// Kinds are the failures by category, also those that came with a finding.
+	Kinds count.ByCategory `json:"failure_kinds,omitzero"`
+	// Times are how long the node took, by the size of the object.
+	Times [count.Classes]count.Value `json:"-"`
+}
+
+// value returns the counters of a node.
+func (c *nodeCounts) value() Counters {
+	return Counters{
+		Scans: c.scans.Load(), Failures: c.failures.Load(), Replays: c.replays.Load(), Cancelled: c.cancelled.Load(),
+		Results: c.results.Value(), Kinds: c.kinds.Value(), Times: c.times.Value(),
+	}
 }
 
 // NodeStatus is one node of a [Status].
@@ -45,6 +71,8 @@ type NodeStatus struct {
 	Address string `json:"address"`
 	State   string `json:"state"`            // up, down, unknown, or reloading
 	Reason  string `json:"reason,omitempty"` // why it is down
+	Usable  bool   `json:"usable"`           // scans may use it
+	Blind   bool   `json:"blind,omitempty"`  // it is down because it does not find what it should, or finds what is not there
 	// Drained says that an administrator has taken it out of use. State is as without that.
 	Drained  bool `json:"drained,omitempty"`
 	InFlight int  `json:"in_flight"` // slots taken, test objects and hung backends included
@@ -79,9 +107,10 @@ func (p *pool) Status() Status {
 		Name:     p.config().Name,
 		Kind:     p.config().Kind,
 		Required: p.config().Required,
+		Unasked:  p.counts.unasked.Value(),
 		Counters: Counters{
-			Scans: p.scans.Load(), Failures: p.failed.Load(), Replays: p.replay.Load(),
-			Hedges: p.hedged.Load(), HedgesWon: p.hedgesWon.Load(),
+			Scans: p.counts.scans.Load(), Failures: p.counts.failed.Load(), Replays: p.counts.replays.Load(),
+			Hedges: p.counts.hedged.Load(), HedgesWon: p.counts.hedgesWon.Load(),
 		},
 	}
 	if period := p.config().PoisonTime; period > 0 {
@@ -89,10 +118,11 @@ func (p *pool) Status() Status {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s.Mode, s.ConfiguredMode, s.Observed = p.mode(), p.config().Mode, p.observed.counters()
-	s.Waiting = p.queue.Scans()
+	s.Mode, s.ConfiguredMode, s.Observed = p.mode(), p.config().Mode, p.counts.observed.counters()
+	s.Waiting, s.Slots = p.queue.Scans(), p.config().MaxScans*len(p.nodes)
 	for _, n := range p.nodes {
 		ns := n.status()
+		ns.Usable = p.usable(n)
 		if slots := n.limit.Slots(p.config().MaxScans); slots < p.config().MaxScans {
 			ns.Limit = slots
 		}
@@ -105,7 +135,7 @@ func (p *pool) Status() Status {
 		}
 		s.Nodes = append(s.Nodes, ns)
 	}
-	for _, b := range p.behind() {
+	for _, b := range p.olderNodes() {
 		at := slices.Index(p.nodes, b.node)
 		s.Nodes[at].OlderThan, s.Nodes[at].OlderBy = bounded(b.newest.address), b.by
 	}
@@ -117,9 +147,10 @@ func (n *node) status() NodeStatus {
 		Address:  n.address,
 		Drained:  n.drained,
 		State:    n.health.State().String(),
+		Blind:    n.health.State() == health.Blind,
 		InFlight: n.inFlight,
 		Canary:   n.canary,
-		Counters: Counters{Scans: n.scans.Load(), Failures: n.failures.Load(), Replays: n.replays.Load()},
+		Counters: n.counts.value(),
 	}
 	s.MailUnread = n.mail.unread
 	s.HeuristicsFirst, s.Scanned, s.UnscannedAbove = n.heuristics.first, n.size.scanned, n.size.limit

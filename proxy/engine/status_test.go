@@ -12,6 +12,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"polyclam/backends"
+	"polyclam/proxy/count"
 )
 
 func TestStatus(t *testing.T) {
@@ -27,13 +28,13 @@ func TestStatus(t *testing.T) {
 		}
 		up, down, blind := s.Nodes[0], s.Nodes[1], s.Nodes[2]
 		want := Canary{Time: time.Now(), Clean: backends.OK, EICAR: backends.Virus, Name: "Eicar-Test-Signature", Encrypted: backends.Encrypted, Mail: backends.Virus}
-		if up.Canary != want || up.Version != "Engine 1" || up.Counters != (Counters{Scans: 1}) {
+		if up.Canary != want || up.Version != "Engine 1" || up.Counters.Scans != 1 || up.Counters.Results != (count.ByCategory{8: 1}) || !up.Usable || up.Blind {
 			t.Errorf("up: %+v", up)
 		}
-		if down.Canary.Clean != backends.CannotExecute || down.Canary.EICAR != "" || down.Canary.Error == "" || down.Reason != down.Canary.Error {
+		if down.Canary.Clean != backends.CannotExecute || down.Canary.EICAR != "" || down.Canary.Error == "" || down.Reason != down.Canary.Error || down.Usable || down.Blind {
 			t.Errorf("down: %+v", down)
 		}
-		if blind.Canary.EICAR != backends.OK || blind.Canary.Error != "" || blind.Reason != missesEICAR {
+		if blind.Canary.EICAR != backends.OK || blind.Canary.Error != "" || blind.Reason != missesEICAR || blind.Usable || !blind.Blind || blind.State != "down" {
 			t.Errorf("blind: %+v", blind)
 		}
 		b, err := json.Marshal(s)
@@ -41,7 +42,7 @@ func TestStatus(t *testing.T) {
 			t.Fatal(err)
 		}
 		var back Status
-		if err := json.Unmarshal(b, &back); err != nil || back.Nodes[0].Canary.Name != want.Name {
+		if err := json.Unmarshal(b, &back); err != nil || back.Nodes[0].Canary.Name != want.Name || back.Nodes[0].Counters.Results != up.Counters.Results {
 			t.Errorf("%s: %v", b, err)
 		}
 	})

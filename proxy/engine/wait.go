@@ -98,7 +98,7 @@ var errNotBack = &backends.Failure{
 // noNode returns the reason why there is no node for t. The caller holds mu.
 func (p *pool) noNode(t *ticket) error {
 	if t.err != nil {
-		return t.err
+		return p.withDrained(t, t.err)
 	}
 	if p.life.Err() != nil {
 		return ended(p.life, nil)

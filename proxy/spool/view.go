@@ -14,8 +14,8 @@ var (
 )
 
 // A View is an [Object] for a scan that outlives the request it came with: a client's file
-// is read under a context of the view. It holds one reference to the object, and has
-// references of its own. It is safe for concurrent use.
+// is read under a context of the view. It holds one reference to the object, and counts
+// its own references. It is safe for concurrent use.
 type View struct {
 	*Object
 	ctx      context.Context

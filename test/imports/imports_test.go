@@ -74,7 +74,7 @@ var rules = map[string][]string{
 	"proxy/budget":                                  {"proxy/client"},
 	"proxy/certs":                                   {},
 	"proxy/client":                                  {"golang.org/x/sys/unix"},
-	"proxy/count":                                   {},
+	"proxy/count":                                   {"backends"},
 	"proxy/ops":                                     {"backends", "github.com/rs/zerolog", "golang.org/x/sys/unix", "protocol", "protocol/extended", "proxy", "proxy/*", "proxy/ops/*"},
 	"proxy/ops/metrics":                             {"backends", "github.com/prometheus/client_golang/prometheus", "github.com/prometheus/client_golang/prometheus/collectors", "github.com/prometheus/client_golang/prometheus/promhttp", "protocol", "protocol/extended", "proxy", "proxy/*"},
 	"proxy/ops/page":                                {"backends", "protocol/extended", "proxy", "proxy/*"},

@@ -47,6 +47,7 @@ type Buffer struct {
 	lines  []byte // accepted, not yet taken by run
 	taken  int    // bytes taken by run, not yet written
 	lost   int    // lines dropped since the last notice
+	total  uint64 // lines dropped since the start
 	losing bool   // dropping lines until half of the buffer is free
 	state  state
 	closed bool
@@ -101,7 +102,7 @@ func (e expendable) Write(p []byte) (int, error) {
 	b := e.b
 	b.mu.Lock()
 	if full := len(b.lines)+b.taken+len(p) > b.limit/2; full {
-		b.lost += max(1, bytes.Count(p, []byte("\n")))
+		b.drop(p)
 		b.mu.Unlock()
 		return len(p), nil
 	}
@@ -117,13 +118,27 @@ func (b *Buffer) add(p []byte, limit int, isImportant bool) {
 		b.losing = false
 	}
 	if b.closed || b.losing && !isImportant || held+len(p) > limit {
-		b.lost += max(1, bytes.Count(p, []byte("\n")))
+		b.drop(p)
 		b.losing = true
 		return
 	}
 	b.noteLoss()
 	b.lines = append(b.lines, p...)
 	b.schedule(isImportant || len(b.lines) >= atomic)
+}
+
+// drop counts lines that are not accepted. The caller holds b.mu.
+func (b *Buffer) drop(p []byte) {
+	n := max(1, bytes.Count(p, []byte("\n")))
+	b.lost += n
+	b.total += uint64(n)
+}
+
+// Lost returns how many lines have been dropped since the start.
+func (b *Buffer) Lost() uint64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.total
 }
 
 // schedule makes run write now or soon. The caller holds b.mu.

@@ -255,3 +255,26 @@ func TestExpendable(t *testing.T) {
 		t.Errorf("%d expendable lines of 5:\n%s", n, got)
 	}
 }
+
+// TestLost drops lines of every kind. The notices do not reset the count.
+func TestLost(t *testing.T) {
+	s := &sink{gate: make(chan struct{})}
+	b := New(s, 8, notice)
+	for _, line := range []string{"12345678\n9\n", "a\nb\nc\nd\ne\n"} {
+		b.Write([]byte(line))
+	}
+	b.Expendable().Write([]byte("1234\n5\n"))
+	b.Important().Write([]byte("1234567890\n"))
+	if n := b.Lost(); n != 2+5+2+1 {
+		t.Errorf("%d lines lost, want 10", n)
+	}
+	close(s.gate)
+	b.Write([]byte("ok\n")) // after a notice
+	written(b)
+	b.Write([]byte("1234567890\n"))
+	b.Close(hang)
+	if n := b.Lost(); n != 11 {
+		t.Errorf("%d lines lost, want 11", n)
+	}
+	wantText(t, s, "10 lost\nok\n1 lost\n")
+}

@@ -23,15 +23,22 @@ type latency struct {
 // status serves GET /status.
 func (h *handler) status(w http.ResponseWriter, _ *http.Request) {
 	s := h.snapshot()
-	if s.Engines == nil {
-		for _, e := range h.engines() {
-			s.Engines = append(s.Engines, e.Status())
-		}
-	}
 	writeJSON(w, http.StatusOK, statusAnswer{s, latencies(&s)})
 }
 
 // latencies returns the times of each node.
 func latencies(s *proxy.Snapshot) (list []latency) {
-	return nil
+	for _, e := range s.Engines {
+		for _, n := range e.Nodes {
+			one := latency{Engine: e.Name, Node: n.Address}
+			for _, v := range n.Counters.Times {
+				one.Times.Sum += v.Sum
+				for i, c := range v.Counts {
+					one.Times.Counts[i] += c
+				}
+			}
+			list = append(list, one)
+		}
+	}
+	return list
 }
