@@ -58,6 +58,7 @@ type tool struct {
 	admin   string // --admin
 	tls     tlsFlags
 	config  string // --config; empty: the usual place
+	admin   string // --admin; empty: as configured
 	root    string // where check looks for clamd and its clients, for tests; empty: "/"
 	exit    int    // exit status of the command that was run
 }

@@ -181,6 +181,9 @@ func (st *serverStatus) writeServer(b *strings.Builder) {
 	if st.Draining {
 		b.WriteString("it is draining: load balancers send no new clients, and it is about to stop\n")
 	}
+	if st.LogLevel != "" {
+		fmt.Fprintf(b, "the level of the log is %s, set at run time\n", printable(st.LogLevel))
+	}
 	if st.disk.remark != "" {
 		b.WriteString(printable(st.disk.remark) + "\n")
 	}

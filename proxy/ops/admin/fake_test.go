@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -72,7 +73,12 @@ func (e *fakeEngine) set(address, state string) error {
 	return nil
 }
 
-func (e *fakeEngine) Drain(address string) error  { return e.set(address, "drained") }
+// Drain takes a moment, in which another command may look at the engine.
+func (e *fakeEngine) Drain(address string) error {
+	time.Sleep(5 * time.Millisecond)
+	return e.set(address, "drained")
+}
+
 func (e *fakeEngine) Resume(address string) error { return e.set(address, "up") }
 
 func (e *fakeEngine) CheckNow(ctx context.Context) error {

@@ -10,7 +10,11 @@ import (
 func oneEngine(name string, mode engine.Mode, required bool, states ...string) engineView {
 	e := engineView{name: name, mode: mode, required: required}
 	for i, s := range states {
-		e.nodes = append(e.nodes, nodeView{address: string(rune('a' + i)), state: s, usable: isUsable(engine.NodeStatus{State: s, Drained: s == "drained"})})
+		n := engine.NodeStatus{State: s}
+		if s == "drained" {
+			n = engine.NodeStatus{State: "up", Drained: true}
+		}
+		e.nodes = append(e.nodes, nodeView{address: string(rune('a' + i)), state: s, usable: isUsable(n)})
 	}
 	return e
 }
