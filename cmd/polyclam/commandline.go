@@ -24,7 +24,8 @@ func (t *tool) newCommand() *cobra.Command {
 	flags.StringVar(&t.config, "config", "", "polyclamd's configuration `file` (default: "+cli.DefaultConfig+", or the embedded default if that does not exist)")
 	root.RegisterFlagCompletionFunc("address", cobra.FixedCompletions([]string{"unix:/", "tcp:"}, cobra.ShellCompDirectiveNoSpace))
 	root.AddCommand(t.scanCommand(), t.pingCommand(), t.statusCommand(), t.checkCommand(),
-		t.presetsCommand(), t.profilesCommand(), t.whyCommand(), t.initCommand(), t.versionCommand())
+		t.nodeCommand(), t.engineCommand(), t.logCommand(), t.reloadCommand(), t.healthCommand(), t.whyCommand(), t.topCommand(),
+		t.presetsCommand(), t.profilesCommand(), t.initCommand(), t.versionCommand())
 	return root
 }
 

@@ -55,8 +55,8 @@ type tool struct {
 	stdout, stderr io.Writer
 
 	address string // --address; empty: as configured
-	admin   string // --admin
 	config  string // --config; empty: the usual place
+	admin   string // --admin; empty: as configured
 	root    string // where check looks for clamd and its clients, for tests; empty: "/"
 	exit    int    // exit status of the command that was run
 }

@@ -39,6 +39,7 @@ func TestChanges(t *testing.T) {
 		{"age", clamd(`max_signature_age = "7d"`), clamd(`max_signature_age = "never"`), "engine clamav: max_signature_age: 7d -> never"},
 		{"mode", clamd(""), clamd("[[listener]]\naddress = \"unix:/t\"\nmode = \"0600\""), "listener unix:/t added"},
 		{"mode of a socket", listener + engine("e", `backend = "inspect"`), "[[listener]]\naddress = \"unix:/s\"\nmode = \"0600\"\n" + engine("e", `backend = "inspect"`), "listener unix:/s: mode: 0666 -> 0600"},
+		{"agent check", clamd(""), clamd("[[listener]]\naddress = \"tcp:127.0.0.1:3311\"\nagent_check = true\n[http]\naddress = \"unix:/h\""), "http.address: \"\" -> \"unix:/h\"\nlistener tcp:127.0.0.1:3311 added"},
 		{"removed", clamd(engine("inspect", `backend = "inspect"`)), clamd(""), "engine inspect removed"},
 		{"order", clamd(engine("inspect", `backend = "inspect"`)), listener + engine("inspect", `backend = "inspect"`) + engine("clamav", "backend = \"clamd\"\naddress = \"unix:/c\""), "the order of the engines changed"},
 		{"backend", listener + engine("e", "backend = \"clamd\"\naddress = \"tcp:a:1\""), listener + engine("e", "backend = \"sssp\"\naddress = \"tcp:a:1\""),

@@ -41,7 +41,14 @@ type fileState struct{ path, state string }
 func (f *File) Settings() *Settings {
 	s := &settingsWalk{settings: &Settings{byTitle: map[string]*settingsTable{}}}
 	s.begin("", "")
-	s.fields("", reflect.ValueOf(f).Elem(), nil)
+	all := *f
+	all.Listeners = slices.Clone(f.Listeners)
+	for _, l := range f.Services { // [http] and [admin] have their own tables
+		if l.Service == ServiceAgent {
+			all.Listeners = append(all.Listeners, l)
+		}
+	}
+	s.fields("", reflect.ValueOf(&all).Elem(), nil)
 	return s.settings
 }
 

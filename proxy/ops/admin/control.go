@@ -127,7 +127,3 @@ func (h *handler) checkHealth(r *http.Request, o healthRequest) (answer any, err
 	entry.changed(states(v.nodesOf(o.Engine, "")), states(look([]steered{e}).nodesOf(o.Engine, "")))
 	return healthAnswer{e.Status(), err != nil}, nil
 }
-
-func (h *handler) status(w http.ResponseWriter, _ *http.Request) {
-	writeJSON(w, http.StatusOK, h.snapshot())
-}
