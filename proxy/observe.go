@@ -70,6 +70,7 @@ func (o *observers) release(size int64) {
 type observation struct {
 	srv     *Server
 	id      xid.ID
+	tag     string // the client's own id; empty: none
 	key     client.Key
 	engine  *engine.Engine
 	at      int // the place of its report among those of the verdict
@@ -87,7 +88,7 @@ func (r *request) observe(engines []observed, o *spool.Object, v policy.Verdict,
 	srv := r.s.srv
 	for _, e := range engines {
 		b := &observation{
-			srv: srv, id: r.logID, key: r.s.key, engine: e.engine, at: e.at, policy: r.lst.Policy, verdict: v, all: all,
+			srv: srv, id: r.logID, tag: r.tag, key: r.s.key, engine: e.engine, at: e.at, policy: r.lst.Policy, verdict: v, all: all,
 		}
 		if srv.observers.scans.Load() >= maxObserved { // saves the goroutine
 			b.engine.CountObservation(engine.ObservedSkipped)
@@ -142,7 +143,11 @@ func (b *observation) conclude(report policy.Report) engine.Observation {
 		outcome = engine.ObservedDiffers
 	}
 	judged := would.Reports[at]
-	e := b.srv.log.Info().Str("id", b.id.String()).Str("engine", printable.Escape(report.Engine, maxLoggedName)).
+	e := b.srv.log.Info().Str("id", b.id.String())
+	if b.tag != "" {
+		e = e.Str("tag", printable.Escape(b.tag, maxLoggedName))
+	}
+	e = e.Str("engine", printable.Escape(report.Engine, maxLoggedName)).
 		Str("category", string(judged.Category))
 	if len(judged.Names) > 0 {
 		e = e.Strs("names", escapeAll(judged.Names))

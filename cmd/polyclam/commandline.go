@@ -28,8 +28,8 @@ func (t *tool) newCommand() *cobra.Command {
 	flags.StringVar(&t.tls.ServerName, "server-name", "", "with a tls: address, the `name` in the server's certificate (default: the host of the address)")
 	root.RegisterFlagCompletionFunc("address", cobra.FixedCompletions([]string{"unix:/", "tcp:", "tls:"}, cobra.ShellCompDirectiveNoSpace))
 	root.AddCommand(t.scanCommand(), t.pingCommand(), t.statusCommand(), t.checkCommand(),
-		t.nodeCommand(), t.engineCommand(), t.logCommand(), t.reloadCommand(), t.healthCommand(), t.topCommand(),
-		t.presetsCommand(), t.profilesCommand(), t.whyCommand(), t.policyCommand(), t.initCommand(), t.versionCommand())
+		t.nodeCommand(), t.engineCommand(), t.logCommand(), t.reloadCommand(), t.healthCommand(), t.whyCommand(), t.topCommand(),
+		t.presetsCommand(), t.profilesCommand(), t.policyCommand(), t.initCommand(), t.versionCommand())
 	return root
 }
 

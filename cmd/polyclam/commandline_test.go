@@ -30,7 +30,7 @@ func TestCommandLine(t *testing.T) {
 		{"unknown shell", []string{"completion", "bsh"}, 2, nil, []string{`unknown shell "bsh"; did you mean "bash"?`}},
 		{"two shells", []string{"completion", "bash", "zsh"}, 2, nil, []string{`unexpected argument "zsh"`}},
 		{"version", []string{"version"}, 0, []string{"polyclam ", "go1."}, nil},
-		{"nothing", nil, 2, nil, []string{"no command; want one of scan, ping, status, check, presets, profiles"}},
+		{"nothing", nil, 2, nil, []string{"no command; want one of scan, ping, status, check"}},
 		{"unknown command", []string{"scam", "f"}, 2, nil, []string{`unknown command "scam"; did you mean "scan"?` + "\n", `Try "polyclam --help"`}},
 		{"command after dashes", []string{"--", "ping"}, 2, nil, []string{`the command "ping" comes after "--"; leave that out` + "\n"}},
 		{"unlike any command", []string{"frobnicate", "--f"}, 2, nil, []string{`unknown command "frobnicate"; known: scan, ping`}},

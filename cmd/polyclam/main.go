@@ -55,7 +55,6 @@ type tool struct {
 	stdout, stderr io.Writer
 
 	address string // --address; empty: as configured
-	admin   string // --admin
 	tls     tlsFlags
 	config  string // --config; empty: the usual place
 	admin   string // --admin; empty: as configured

@@ -16,6 +16,7 @@ import (
 	"polyclam/cmd/internal/config"
 	"polyclam/cmd/internal/suggest"
 	"polyclam/proxy/engine"
+	"polyclam/proxy/ops/judge"
 )
 
 // steerOptions are the flags of the commands that steer.
@@ -166,7 +167,7 @@ func (t *tool) setMode(o steerOptions, mode, name string) (int, error) {
 	if o.json {
 		return exitOK, t.write(jsonLine(answer))
 	}
-	return exitOK, printLines(t.stdout, fmt.Sprintf("%s is %s (it was %s)", answer.Engine, engineModes[answer.After], engineModes[answer.Before]))
+	return exitOK, printLines(t.stdout, fmt.Sprintf("%s is %s (it was %s)", answer.Engine, judge.ModeWords[answer.After], judge.ModeWords[answer.Before]))
 }
 
 func (t *tool) logCommand() *cobra.Command {

@@ -12,8 +12,8 @@ const (
 	modeOff     = "off"
 )
 
-// engineModes are the modes in words.
-var engineModes = map[string]string{"": "on", "on": "on", modeObserve: "observed", modeOff: "off"}
+// ModeWords are the modes in words.
+var ModeWords = map[string]string{"": "on", "on": "on", modeObserve: "observed", modeOff: "off"}
 
 // configured returns the configured mode if it is not the one in use, else "".
 func (e *engineNodes) configured() string { return e.nodes[0].ConfiguredMode }
@@ -22,7 +22,7 @@ func (e *engineNodes) configured() string { return e.nodes[0].ConfiguredMode }
 func (e *engineNodes) title() string {
 	switch {
 	case e.mode != "":
-		return e.name + " (" + engineModes[e.mode] + ")"
+		return e.name + " (" + ModeWords[e.mode] + ")"
 	case e.required:
 		return e.name + " (required)"
 	}
@@ -86,7 +86,7 @@ func (n *Node) Cell() string {
 	}
 	switch {
 	case n.Mode != "":
-		text += ", " + engineModes[n.Mode]
+		text += ", " + ModeWords[n.Mode]
 	case !n.Required:
 		text += ", optional"
 	}
