@@ -98,6 +98,9 @@ func TestTag(t *testing.T) {
 			if got := ts.tagged(len(want)); !slices.Equal(got, want) {
 				t.Errorf("got %q, want %q", got, want)
 			}
+			if tt.name == "good, then bad" && strings.Contains(ts.log.String(), `"tag":`) {
+				t.Errorf("the refused command has the id before it: %s", ts.log.String())
+			}
 			if strings.Count(ts.log.String(), `"tag":"q1"`) < len(tt.want) && strings.Contains(tt.send, "q1\x00"+scanX) {
 				t.Errorf("no id in the log: %s", ts.log.String())
 			}

@@ -92,6 +92,9 @@ func TestLateHash(t *testing.T) {
 	if got := ids(r.Find(sum(1), 9)); got != "c b a" {
 		t.Errorf("got %s", got)
 	}
+	if got := ids(r.Find(sum(1), 1)); got != "c" {
+		t.Errorf("the newest is %s", got)
+	}
 	if before.SHA256 != "" {
 		t.Error("a record changed")
 	}
