@@ -100,7 +100,7 @@ func TestAddresses(t *testing.T) {
 		{"one that reports errors", listener(missing, "") + listener(s.unix, "client = \"rspamd\"\n") + listener(s.tcp, ""), 0, []string{s.unix + ": PONG"}, nil},
 		{"none", listener(missing, "") + listener(dead, ""), 2, nil, []string{"no server answers (addresses from c.toml):",
 			missing + ": no such file or directory (is polyclamd running?)", dead + ": connection refused (is polyclamd running?)"}},
-		{"no listener", "", 2, nil, []string{"c.toml has no listener with an address; want --address"}},
+		{"no listener", "", 2, nil, []string{"c.toml has no listener with an address and without TLS; want --address"}},
 		{"bad file, no server", "[[listener]]\nadress = \"x\"\n" + listener(missing, ""), 2, nil, []string{"c.toml:2: listener.adress: unknown key",
 			"no server answers (addresses from the usual places, because c.toml is refused):", missing + ": no such file or directory"}},
 		{"bad file", "[limits]\nstream = 1\nstraem = 2\n" + listener(s.unix, ""), 0, []string{s.unix + ": PONG"},

@@ -25,7 +25,7 @@ func TestCompletion(t *testing.T) {
 		{"check|", nil, ":0"},
 		{"check|c.toml|", nil, ":4"},
 		{"--config|", nil, ":0"},
-		{"--address|", []string{"unix:/", "tcp:"}, ":2"},
+		{"--address|", []string{"unix:/", "tcp:", "tls:"}, ":2"},
 		{"presets|sophos-sw", []string{"sophos-sweep"}, ":4"},
 		{"presets|sophos-sweep|sophos-sw", nil, ":4"},
 		{"profiles|mi", []string{"milter", "mimedefang"}, ":4"},

@@ -35,10 +35,12 @@ func (s *Settings) Changes(other *Settings) (lines []string) {
 }
 
 // changes compares the keys of a table with those of a newer one. Only an entry of a table
-// with arbitrary keys, or a key of another backend, can be missing.
+// with arbitrary keys, or a key of another backend, can be missing. The latter is not
+// reported: the new backend does not have it.
 func (t *settingsTable) changes(newer *settingsTable) (lines []string) {
+	other := t.value("backend") != newer.value("backend")
 	for _, old := range t.settings {
-		if newer.byKey[old.key] == nil {
+		if newer.byKey[old.key] == nil && !other {
 			lines = append(lines, old.key+" removed"+old.shown(" (it was ", ")"))
 		}
 	}
@@ -55,6 +57,14 @@ func (t *settingsTable) changes(newer *settingsTable) (lines []string) {
 		}
 	}
 	return lines
+}
+
+// value returns the value of a key as text, or "" if the table does not have it.
+func (t *settingsTable) value(key string) string {
+	if one := t.byKey[key]; one != nil {
+		return one.value
+	}
+	return ""
 }
 
 // shown returns the value between two texts, or nothing if it is a secret.
