@@ -108,11 +108,12 @@ func TestListenerEnginesReload(t *testing.T) {
 	object := "zINSTREAM\x00" + stream("x", 1)
 	nc, session := ts.dial(), ts.dial()
 	send(nc, object[:14])
+	testkit.Eventually(t, "the command", func() bool { return ts.users() == 1 })
 	send(session, "zIDSESSION\x00"+object)
 	if got := readRecord(t, session, 0); got != "1: stream: A FOUND" {
 		t.Errorf("%q", got)
 	}
-	testkit.Eventually(t, "the command", func() bool { return ts.users() == 1 })
+	testkit.Eventually(t, "the end of the other command", func() bool { return ts.users() == 1 })
 	next := testConfig("unix:"+ts.addr, engines())
 	next.Listeners[0].Engines = next.Engines[1:]
 	ts.Apply(next)
