@@ -12,8 +12,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"polyclam/protocol/extended"
 	"polyclam/proxy/allow"
+	"polyclam/proxy/engine"
 	"polyclam/test/testkit"
 )
 
@@ -122,7 +125,12 @@ func TestCommandSwitches(t *testing.T) {
 // names addresses, reasons, versions, files or users.
 func TestBriefStatus(t *testing.T) {
 	const secret = "secret"
-	ts := newServer(t, func(c *Config) { c.Listeners[0].Status = StatusBrief }, eicarOnly())
+	ts := newServer(t, func(c *Config) {
+		c.Listeners[0].Status = StatusBrief
+		c.Engines = []*engine.Engine{engine.New(engine.Config{
+			Name: "fake", Required: true, Nodes: []engine.Node{{Address: "tcp:" + secret + ":1", Backend: eicarEngine()}}, Log: zerolog.Nop(),
+		})}
+	}, eicarOnly())
 	ts.SetAbout(extended.About{Config: secret, ConfigProblem: secret, User: secret, Groups: secret, GIDs: "7", UID: 7, MemoryLimitFrom: secret})
 	reply := ts.ask("nXSTATUS\n")
 	lines := strings.Split(reply, "\n")

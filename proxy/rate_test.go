@@ -187,7 +187,7 @@ func TestRateWalkEnds(t *testing.T) {
 // noticed, and does not use up its turn.
 func TestRateClientGone(t *testing.T) {
 	defer func(d time.Duration) { maxTicketWait = d }(maxTicketWait)
-	maxTicketWait = patience
+	maxTicketWait = 10 * patience
 	dir := t.TempDir()
 	os.WriteFile(filepath.Join(dir, "f"), []byte("x"), 0o600)
 	for _, send := range []string{
@@ -198,8 +198,8 @@ func TestRateClientGone(t *testing.T) {
 		"zSCAN " + filepath.Join(dir, "f") + "\x00",
 	} {
 		ts := newServer(t, func(c *Config) {
-			c.Listeners[0].Profile.AnswerWithin = 20 * patience
-			c.Listeners[0].Rate = rates.Rate{PerSecond: 2 / patience.Seconds(), Burst: 1}
+			c.Listeners[0].Profile.AnswerWithin = 200 * patience
+			c.Listeners[0].Rate = rates.Rate{PerSecond: 1 / (5 * patience.Seconds()), Burst: 1}
 		}, eicarOnly())
 		ts.ask("zINSTREAM\x00" + stream("x", 1))
 		nc := ts.dial()
