@@ -66,7 +66,7 @@ func startPair(t *testing.T, listener, options string) *pair {
 	}
 	p.haproxy = startHAProxy(t, text)
 	for i := range p.daemons {
-		p.wait(server(i), "UP")
+		p.wait(t, server(i), "UP")
 	}
 	return p
 }
@@ -88,12 +88,12 @@ func TestEngineLost(t *testing.T) {
 			l.more(200)
 			killed := time.Now()
 			p.clamds[0].Kill()
-			p.wait(server(0), "DOWN")
+			p.wait(t, server(0), "DOWN")
 			known := time.Now()
 			l.more(300)
 			back := time.Now()
 			p.clamds[0].Restart()
-			p.wait(server(0), "UP")
+			p.wait(t, server(0), "UP")
 			used, up := p.served(0), time.Now()
 			l.more(300)
 			if p.served(0) == used {
@@ -133,7 +133,7 @@ func TestRollingRestart(t *testing.T) {
 					if err := d.Restart(); err != nil {
 						t.Fatal(err)
 					}
-					p.wait(server(i), "UP")
+					p.wait(t, server(i), "UP")
 					used := p.served(i)
 					l.more(100)
 					if p.served(i) == used {

@@ -2,7 +2,6 @@ package balancer
 
 import (
 	"bufio"
-	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -27,7 +26,6 @@ const hang = 60 * time.Second
 
 // haproxy is a running HAProxy.
 type haproxy struct {
-	t     *testing.T
 	stats string // path of its socket
 }
 
@@ -37,7 +35,7 @@ func startHAProxy(t *testing.T, config string) *haproxy {
 	t.Helper()
 	program := clamdtest.RequireProgram(t, "haproxy")
 	dir := testkit.SocketDir(t)
-	h := &haproxy{t: t, stats: filepath.Join(dir, "stats")}
+	h := &haproxy{stats: filepath.Join(dir, "stats")}
 	config = "global\n    stats socket " + h.stats + "\ndefaults\n    mode tcp\n    timeout connect 5s\n    timeout client 3m\n    timeout server 3m\n    timeout check 5s\n" + config
 	path, log := filepath.Join(dir, "haproxy.cfg"), filepath.Join(dir, "log")
 	if err := os.WriteFile(path, []byte(config), 0o600); err != nil {
@@ -91,15 +89,15 @@ func (h *haproxy) rows() map[string]map[string]string {
 }
 
 // wait waits until the server of HAProxy has a status that begins with status.
-func (h *haproxy) wait(server, status string) {
-	h.t.Helper()
+func (h *haproxy) wait(t *testing.T, server, status string) {
+	t.Helper()
 	var last map[string]string
 	defer func() {
-		if h.t.Failed() {
-			h.t.Logf("%s: %v", server, last)
+		if t.Failed() {
+			t.Logf("%s: %v", server, last)
 		}
 	}()
-	testkit.Eventually(h.t, server+" is "+status, func() bool {
+	testkit.Eventually(t, server+" is "+status, func() bool {
 		last = h.rows()[server]
 		return strings.HasPrefix(last["status"], status)
 	})
@@ -123,11 +121,6 @@ func converse(nc net.Conn, request string) string {
 	io.WriteString(nc, request)
 	reply, _ := io.ReadAll(nc)
 	return string(reply)
-}
-
-// secure makes nc a client of TLS.
-func secure(nc net.Conn, a *testkit.Authority) net.Conn {
-	return tls.Client(nc, &tls.Config{RootCAs: a.Pool(), ServerName: "localhost"})
 }
 
 // instream is a complete INSTREAM with one object.
