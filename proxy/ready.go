@@ -103,10 +103,11 @@ func (s *Server) judgeEngine(r *Readiness, e *engine.Engine, st engine.Status, i
 func (s *Server) judgeOptional(r *Readiness, engines []*engine.Engine) {
 	usable, reasons := false, ""
 	for _, e := range engines {
+		st := e.Status()
 		if e.Mode() != engine.On {
+			reasons += "; " + st.Name + " has the mode " + string(e.Mode())
 			continue
 		}
-		st := e.Status()
 		free, proven := slotsOf(e, st)
 		if r.FreeSlots, r.Slots = r.FreeSlots+free, r.Slots+e.Slots(); proven {
 			usable = true
@@ -120,8 +121,8 @@ func (s *Server) judgeOptional(r *Readiness, engines []*engine.Engine) {
 }
 
 // slotsOf returns the free slots of an engine's usable nodes, and whether a node is usable:
-// a health check has passed, or none is made. A node that loads signatures is: scans wait
-// for it.
+// a health check has passed, or none is made, and no administrator has drained it. A node
+// that loads signatures is: scans wait for it.
 func slotsOf(e *engine.Engine, st engine.Status) (free int, proven bool) {
 	each := 0
 	if n := len(st.Nodes); n > 0 {
@@ -129,6 +130,7 @@ func slotsOf(e *engine.Engine, st engine.Status) (free int, proven bool) {
 	}
 	for _, n := range st.Nodes {
 		switch {
+		case n.Drained:
 		case n.State == "reloading":
 			proven = true
 		case n.State == "up", n.State == "unknown" && !e.ChecksHealth():
@@ -154,16 +156,20 @@ func nodeReasons(st engine.Status) (text string) {
 		if n.Address != "" {
 			text += n.Address + ": "
 		}
-		text += cmp.Or(n.Reason, n.Canary.Error, stateReason(n.State))
+		text += nodeReason(n)
 	}
 	return text
 }
 
-func stateReason(state string) string {
-	if state == "unknown" {
+// nodeReason says why a node is not used.
+func nodeReason(n engine.NodeStatus) string {
+	switch {
+	case n.Drained:
+		return "drained by an administrator"
+	case n.Reason == "" && n.Canary.Error == "" && n.State == "unknown":
 		return "its first health check has not ended"
 	}
-	return "it is " + state
+	return cmp.Or(n.Reason, n.Canary.Error, "it is "+n.State)
 }
 
 // spoolReasons says whether the spool has room.

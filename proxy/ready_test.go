@@ -18,8 +18,9 @@ import (
 	"polyclam/test/testkit"
 )
 
-// checked adds an engine with health checks to the configuration of a test server.
-func checked(t *testing.T, name string, required bool, b backends.Backend) func(*Config) {
+// checked adds an engine with health checks, and one or more nodes, to the configuration of a
+// test server.
+func checked(t *testing.T, name string, required bool, nodes ...backends.Backend) func(*Config) {
 	t.Helper()
 	sp, err := spool.New(spool.Config{Memory: 64 << 10, Total: 64 << 20, Store: spool.Memfd, Dir: t.TempDir(), PathMode: 0o600, PathGroup: -1})
 	if err != nil {
@@ -27,10 +28,14 @@ func checked(t *testing.T, name string, required bool, b backends.Backend) func(
 	}
 	t.Cleanup(func() { sp.Close() })
 	return func(cfg *Config) {
-		cfg.Engines = append(cfg.Engines, engine.New(engine.Config{
+		c := engine.Config{
 			Name: name, Kind: "fake", Required: required, Timeout: patience, MaxScans: 4, Canary: true, CanaryInterval: time.Second,
-			Nodes: []engine.Node{{Address: "unix:/" + name, Backend: b}}, Log: zerolog.Nop(), Spool: sp,
-		}))
+			Log: zerolog.Nop(), Spool: sp,
+		}
+		for i, b := range nodes {
+			c.Nodes = append(c.Nodes, engine.Node{Address: "unix:/" + name + strings.Repeat("+", i), Backend: b})
+		}
+		cfg.Engines = append(cfg.Engines, engine.New(c))
 	}
 }
 
@@ -127,6 +132,50 @@ func TestReadyOptional(t *testing.T) {
 	ts.wantReady("no engine has a usable node; a: unix:/a: ")
 	close(open)
 	ts.wantReady("")
+}
+
+// TestReadySteered has an administrator drain nodes and switch engines: what gets no scans
+// counts neither as usable nor as room.
+func TestReadySteered(t *testing.T) {
+	ts := newServer(t, both(checked(t, "two", true, eicarEngine(), eicarEngine()), checked(t, "spare", false, eicarEngine())))
+	two, spare := ts.cfg.Engines[0], ts.cfg.Engines[1]
+	free := func(free, slots int) {
+		t.Helper()
+		last := Readiness{}
+		testkit.Eventually(t, fmt.Sprintf("%d of %d slots are free", free, slots), func() bool {
+			last = ts.fresh()
+			return last.Ready && last.FreeSlots == free && last.Slots == slots
+		})
+	}
+	steer := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	free(8, 8)
+	steer(two.Drain("unix:/two+"))
+	free(4, 8)
+	steer(two.Drain(""))
+	ts.wantReady("the required engine two has no usable node: unix:/two: drained by an administrator; unix:/two+: drained by an administrator")
+	if r := ts.fresh(); r.FreeSlots != 0 {
+		t.Errorf("%+v", r)
+	}
+	steer(two.SetMode(engine.Observe)) // now the spare one decides
+	free(4, 4)
+	steer(spare.Drain(""))
+	ts.wantReady("no engine has a usable node; two has the mode observe; spare: unix:/spare: drained by an administrator")
+	steer(spare.Resume(""))
+	free(4, 4)
+	steer(spare.SetMode(engine.Off))
+	ts.wantReady("no engine has a usable node; two has the mode observe; spare has the mode off")
+	if r := ts.fresh(); r.FreeSlots != 0 || r.Slots != 0 {
+		t.Errorf("%+v", r)
+	}
+	steer(two.SetMode(engine.On))
+	ts.wantReady("the required engine two has no usable node")
+	steer(two.Resume("unix:/two+"))
+	free(4, 8)
 }
 
 func TestReadyDraining(t *testing.T) {
