@@ -38,20 +38,21 @@ func fullSnapshot() proxy.Snapshot {
 	return proxy.Snapshot{
 		Time: time.Unix(2e9, 0), Started: time.Unix(1.9e9, 0), Configured: time.Unix(1.95e9, 5e8),
 		Server: extended.Server{
-			Version: "1.2.3", About: extended.About{MemoryNeeded: 5, MemoryLimit: 6},
-			Refusals: extended.Refusals{CommandsRefused: 7, NotScannedLimit: 8},
+			Version: "1.2.3", About: extended.About{LogLevel: "debug", MemoryNeeded: 5, MemoryLimit: 6},
+			Refusals: extended.Refusals{CommandsRefused: 7, NotAllowed: 9, HandshakesFailed: 10, NotScannedLimit: 8, NotScannedRate: 11},
 		},
 		Ready:       proxy.Readiness{Ready: true},
 		Scans:       []proxy.ScanCount{{Listener: "unix:/s", Command: protocol.VerbInstream, Category: backends.OK, Action: policy.OK, Count: 9}},
 		Times:       []proxy.ScanTimes{{Listener: "unix:/s", Times: times.Value()}},
-		Connections: proxy.Connections{Served: 1, Waiting: 2, Limit: 3, WaitingLimit: 4},
+		Expected:    []proxy.ScanCount{{Listener: "unix:/s", Command: protocol.VerbInstream, Category: backends.SWErr, Action: policy.Tempfail}},
+		Connections: proxy.Connections{Served: 1, Waiting: 2, Limit: 3, WaitingLimit: 4, Handshakes: 5, HandshakesLimit: 6},
 		Spool:       spool.Stats{Used: 10, Total: 20}, Files: files.Stats{Limit: 64}, OnFind: hook.Stats{Runs: 1}, LogLinesLost: 11,
 		Engines: []engine.Status{{
 			Name: "clamav", Kind: "clamd", Required: true, Mode: engine.On, Slots: 10, Counters: counters,
 			Nodes: []engine.NodeStatus{{
 				Address: "unix:/c", State: "up", Usable: true, Counters: counters, Version: "ClamAV 1.4.6", DatabaseTime: time.Unix(1.8e9, 0),
 				Canary: engine.Canary{Time: time.Unix(1.99e9, 0), Clean: backends.OK, EICAR: backends.Virus, Mail: backends.OK},
-			}, {Address: "tcp:c:3310", State: "down", Blind: true, Limit: 2}},
+			}, {Address: "tcp:c:3310", State: "down", Blind: true, Limit: 2, OlderBy: 48 * time.Hour}},
 		}},
 	}
 }
@@ -128,7 +129,7 @@ var hostile = []string{
 func TestHostileNames(t *testing.T) {
 	snap := fullSnapshot()
 	first := snap.Engines[0]
-	snap.Engines, snap.Scans, snap.Times = nil, nil, nil
+	snap.Engines, snap.Scans, snap.Expected, snap.Times = nil, nil, nil, nil
 	for _, name := range hostile {
 		e := first
 		e.Name, e.Nodes = name, nil
@@ -139,6 +140,7 @@ func TestHostileNames(t *testing.T) {
 		}
 		snap.Engines = append(snap.Engines, e)
 		snap.Scans = append(snap.Scans, proxy.ScanCount{Listener: name, Command: "INSTREAM", Category: "ok", Action: "ok", Count: 1})
+		snap.Expected = append(snap.Expected, proxy.ScanCount{Listener: name, Command: "INSTREAM", Category: "virus", Action: "quarantine"})
 		snap.Times = append(snap.Times, proxy.ScanTimes{Listener: name})
 	}
 	snap.Server.Version = hostile[1]
@@ -154,8 +156,8 @@ func TestHostileNames(t *testing.T) {
 	if n := strings.Count(text, "\npolyclam_node_usable{"); n != len(hostile)*len(hostile) {
 		t.Errorf("%d nodes, want %d", n, len(hostile)*len(hostile))
 	}
-	if n := strings.Count(text, "\npolyclam_scans_total{"); n != len(hostile) {
-		t.Errorf("%d listeners, want %d", n, len(hostile))
+	if n := strings.Count(text, "\npolyclam_scans_total{"); n != 2*len(hostile) {
+		t.Errorf("%d counters of listeners, want %d", n, 2*len(hostile))
 	}
 	if promtool, err := exec.LookPath("promtool"); err == nil {
 		c := exec.Command(promtool, "check", "metrics")
