@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -172,6 +173,7 @@ func FuzzLabel(f *testing.F) {
 	for _, text := range hostile {
 		f.Add(text[:min(len(text), 1000)], "x")
 	}
+	f.Add(strings.Repeat("x", 200), strings.Repeat("x", 201)) // cut to the same label
 	f.Fuzz(func(t *testing.T, a, b string) {
 		var all = labels{}
 		x, y := all.unique(a), all.unique(b)
@@ -204,9 +206,12 @@ func TestGzip(t *testing.T) {
 // TestBusy holds as many scrapes as are allowed. The next one is refused.
 func TestBusy(t *testing.T) {
 	begun, release := make(chan struct{}), make(chan struct{})
+	var scrapes atomic.Int32
 	h := handler(func() proxy.Snapshot {
-		begun <- struct{}{}
-		<-release
+		if scrapes.Add(1) <= maxScrapes {
+			begun <- struct{}{}
+			<-release
+		}
 		return proxy.Snapshot{}
 	})
 	ended := make(chan int)
