@@ -30,6 +30,7 @@ type listenerCounts struct {
 	address string
 	scans   [len(scanVerbs)][len(actions)]count.Categories
 	times   count.Times
+	policy  atomic.Pointer[policy.Policy]
 	round   uint64 // of the last configuration with the listener; guarded by counters.mu
 }
 
@@ -103,7 +104,9 @@ func (cs *counters) apply(cfg *Config, now time.Time) {
 	cs.round++
 	m := cs.clone()
 	for i := range cfg.Listeners {
-		cs.add(m, cfg.Listeners[i].Address).round = cs.round
+		c := cs.add(m, cfg.Listeners[i].Address)
+		c.round = cs.round
+		c.policy.Store(cfg.Listeners[i].Policy)
 	}
 	var removed []*listenerCounts
 	for _, c := range m {
@@ -123,18 +126,29 @@ func (cs *counters) list() []*listenerCounts {
 	return slices.SortedFunc(maps.Values(cs.load()), func(a, b *listenerCounts) int { return strings.Compare(a.address, b.address) })
 }
 
-// counts returns what has occurred, ordered by command, action and category.
-func (c *listenerCounts) counts() (scans []ScanCount) {
+// counts returns what has occurred, ordered by command, action and category, and what has not
+// but is expected, see [Snapshot].
+func (c *listenerCounts) counts() (scans, expected []ScanCount) {
+	p := c.policy.Load()
 	for i, verb := range scanVerbs {
+		var never []ScanCount
+		used := verb == protocol.VerbInstream
 		for j, action := range actions {
 			for category, n := range c.scans[i][j].Value().All() {
-				if n > 0 {
-					scans = append(scans, ScanCount{Listener: c.address, Command: verb, Category: category, Action: action, Count: n})
+				s := ScanCount{Listener: c.address, Command: verb, Category: category, Action: action, Count: n}
+				switch {
+				case n > 0:
+					scans, used = append(scans, s), true
+				case p != nil && p.Actions[category] == action:
+					never = append(never, s)
 				}
 			}
 		}
+		if used {
+			expected = append(expected, never...)
+		}
 	}
-	return scans
+	return scans, expected
 }
 
 // A ScanCount counts the scans with one outcome.

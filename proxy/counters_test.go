@@ -127,6 +127,45 @@ func TestScanCounts(t *testing.T) {
 	}
 }
 
+// TestExpectedCounts wants the counters of outcomes to exist before they occur, with the
+// actions of the listener, and each combination in one of the two lists.
+func TestExpectedCounts(t *testing.T) {
+	ts := newServer(t, func(c *Config) {
+		c.Listeners[0].Policy = policy.Default().WithActions(map[backends.Category]policy.Action{backends.Encrypted: policy.Tempfail})
+	}, wordEngine())
+	want := func(commands ...string) {
+		t.Helper()
+		combinations := map[string]bool{}
+		for _, command := range commands {
+			for c, action := range ts.cfg.Listeners[0].Policy.Actions {
+				combinations[fmt.Sprintf("%s %s %s", command, c, action)] = true
+			}
+		}
+		snap := ts.Snapshot()
+		got := map[string]bool{}
+		for _, c := range slices.Concat(snap.Scans, snap.Expected) {
+			key := fmt.Sprintf("%s %s %s", c.Command, c.Category, c.Action)
+			if got[key] {
+				t.Errorf("%s is listed twice", key)
+			}
+			got[key] = true
+		}
+		if !maps.Equal(got, combinations) {
+			t.Errorf("got %v, want %v", got, combinations)
+		}
+		for _, c := range snap.Expected {
+			if c.Count != 0 {
+				t.Errorf("expected, but counted: %+v", c)
+			}
+		}
+	}
+	want("INSTREAM")
+	ts.ask("zINSTREAM\x00" + stream("encrypted", 9))
+	ts.ask("zXINSTREAM\x00" + stream("virus", 9))
+	ts.wantScanned(map[string]uint64{"INSTREAM encrypted tempfail": 1, "XINSTREAM virus quarantine": 1})
+	want("INSTREAM", "XINSTREAM")
+}
+
 // TestReloadKeepsCounts reloads with other engines and listeners, and then with those of
 // before.
 func TestReloadKeepsCounts(t *testing.T) {
@@ -197,7 +236,7 @@ func TestSnapshot(t *testing.T) {
 	fmt.Fprint(nc, "zIDSESSION\x00zPING\x00")
 	readRecord(t, nc, 0)
 	testkit.Eventually(t, "one connection is served", func() bool {
-		return ts.Snapshot().Connections == Connections{Served: 1, Limit: 100}
+		return ts.Snapshot().Connections == Connections{Served: 1, Limit: 100, HandshakesLimit: 20}
 	})
 	snap := ts.Snapshot()
 	p := snap.Process

@@ -22,9 +22,14 @@ type Snapshot struct {
 	// refused, Server.ConfigRefused is not zero.
 	Configured time.Time
 
-	Scans   []ScanCount     // one for each combination that has occurred
-	Times   []ScanTimes     // of each listener
-	Engines []engine.Status // of the newest configuration
+	Scans []ScanCount // one for each combination that has occurred
+	// Expected are combinations that have not occurred, with the count 0: for INSTREAM and
+	// each command that a listener's clients have used, every category with its action. If
+	// the first scan of a combination made its counter appear, rate() of Prometheus would
+	// not see that scan.
+	Expected []ScanCount
+	Times    []ScanTimes     // of each listener
+	Engines  []engine.Status // of the newest configuration
 
 	Connections Connections
 	Spool       spool.Stats
@@ -42,6 +47,9 @@ type Connections struct {
 	Waiting      int `json:"waiting"` // accepted, beyond their client's share
 	Limit        int `json:"limit"`   // of those that are served
 	WaitingLimit int `json:"waiting_limit"`
+	// Handshakes are TLS handshakes and PROXY headers under way.
+	Handshakes      int `json:"handshakes"`
+	HandshakesLimit int `json:"handshakes_limit"`
 }
 
 // Snapshot returns the current state. It asks no engine and does not wait.
@@ -54,7 +62,8 @@ func (s *Server) Snapshot() Snapshot {
 	}
 	snap.Server = s.serverRecord(*s.about.Load())
 	for _, c := range s.counters.list() {
-		snap.Scans = append(snap.Scans, c.counts()...)
+		scans, expected := c.counts()
+		snap.Scans, snap.Expected = append(snap.Scans, scans...), append(snap.Expected, expected...)
 		snap.Times = append(snap.Times, ScanTimes{Listener: c.address, Times: c.times.Value()})
 	}
 	for _, e := range cfg.Engines {
@@ -68,7 +77,10 @@ func (s *Server) connectionStats() Connections {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	served, waiting := s.places.Sums()
-	return Connections{Served: served, Waiting: waiting, Limit: limits.Connections, WaitingLimit: limits.Waiting}
+	return Connections{
+		Served: served, Waiting: waiting, Limit: limits.Connections, WaitingLimit: limits.Waiting,
+		Handshakes: s.hands.Served(), HandshakesLimit: limits.Handshakes,
+	}
 }
 
 // Records returns the records of recent scans.

@@ -73,6 +73,8 @@ var nodeFamilies = []family{
 		}), nil},
 	{"polyclam_signatures_timestamp_seconds", gauge, "When the signatures of the node were made, in seconds since 1970. Missing: it does not say.", []string{"engine", "node"},
 		eachNode(func(n nodeState, w *writer) { w.time(n.DatabaseTime, n.engine, n.label) }), nil},
+	{"polyclam_signatures_lag_seconds", gauge, "By how much the signatures of the node are older than the newest of the same engine, if by more than 36 hours, else 0.", []string{"engine", "node"},
+		eachNode(func(n nodeState, w *writer) { w.put(n.OlderBy.Seconds(), n.engine, n.label) }), nil},
 	{"polyclam_signatures_stale", gauge, "Whether the signatures of the node are older than max_signature_age.", []string{"engine", "node"},
 		eachNode(func(n nodeState, w *writer) { w.flag(n.Stale, n.engine, n.label) }), nil},
 }

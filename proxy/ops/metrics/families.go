@@ -32,6 +32,8 @@ var serverFamilies = []family{
 		func(s *state, w *writer) { w.flag(s.Server.ConfigRefused.IsZero()) }, nil},
 	{"polyclam_config_reload_timestamp_seconds", gauge, "When the configuration in use was loaded, in seconds since 1970.", nil,
 		func(s *state, w *writer) { w.time(s.Configured) }, nil},
+	{"polyclam_log_level_changed", gauge, "Whether an operator has changed the level of the log since the start or the last reload that changed it.", nil,
+		func(s *state, w *writer) { w.flag(s.Server.LogLevel != "") }, nil},
 	{"polyclam_log_lines_lost_total", counter, "Lines of the log that were dropped because it is read too slowly, or its disk is full.", nil,
 		func(s *state, w *writer) { w.put(float64(s.LogLinesLost)) }, nil},
 }
@@ -40,7 +42,7 @@ var serverFamilies = []family{
 var scanFamilies = []family{
 	{"polyclam_scans_total", counter, "Objects that were scanned and answered.", []string{"listener", "command", "category", "action"},
 		func(s *state, w *writer) {
-			for _, c := range s.Scans {
+			for _, c := range slices.Concat(s.Expected, s.Scans) {
 				w.put(float64(c.Count), s.listeners[c.Listener], string(c.Command), string(c.Category), string(c.Action))
 			}
 		}, nil},
@@ -63,12 +65,15 @@ var scanFamilies = []family{
 			w.put(float64(r.NotScannedDenied), "denied")
 			w.put(float64(r.NotScannedPath), "path")
 			w.put(float64(r.NotScannedHung), "hung")
+			w.put(float64(r.NotScannedRate), "rate")
 			w.put(float64(r.NotScannedOther), "other")
 		}, nil},
-	{"polyclam_refused_total", counter, "Commands and connections that were refused.", []string{"what"},
+	{"polyclam_refused_total", counter, "What was refused: commands, connections for which there is no room (connection), those of clients that the listener does not allow (not_allowed), and TLS handshakes and PROXY headers that failed (handshake).", []string{"what"},
 		func(s *state, w *writer) {
 			w.put(float64(s.Server.CommandsRefused), "command")
 			w.put(float64(s.Server.ConnectionsRefused), "connection")
+			w.put(float64(s.Server.NotAllowed), "not_allowed")
+			w.put(float64(s.Server.HandshakesFailed), "handshake")
 		}, nil},
 	{"polyclam_on_find_runs_total", counter, "Runs of the program of [on_find] that have ended.", nil,
 		func(s *state, w *writer) { w.put(float64(s.OnFind.Runs)) }, nil},

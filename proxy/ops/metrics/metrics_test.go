@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -38,20 +39,21 @@ func fullSnapshot() proxy.Snapshot {
 	return proxy.Snapshot{
 		Time: time.Unix(2e9, 0), Started: time.Unix(1.9e9, 0), Configured: time.Unix(1.95e9, 5e8),
 		Server: extended.Server{
-			Version: "1.2.3", About: extended.About{MemoryNeeded: 5, MemoryLimit: 6},
-			Refusals: extended.Refusals{CommandsRefused: 7, NotScannedLimit: 8},
+			Version: "1.2.3", About: extended.About{LogLevel: "debug", MemoryNeeded: 5, MemoryLimit: 6},
+			Refusals: extended.Refusals{CommandsRefused: 7, NotAllowed: 9, HandshakesFailed: 10, NotScannedLimit: 8, NotScannedRate: 11},
 		},
 		Ready:       proxy.Readiness{Ready: true},
 		Scans:       []proxy.ScanCount{{Listener: "unix:/s", Command: protocol.VerbInstream, Category: backends.OK, Action: policy.OK, Count: 9}},
 		Times:       []proxy.ScanTimes{{Listener: "unix:/s", Times: times.Value()}},
-		Connections: proxy.Connections{Served: 1, Waiting: 2, Limit: 3, WaitingLimit: 4},
+		Expected:    []proxy.ScanCount{{Listener: "unix:/s", Command: protocol.VerbInstream, Category: backends.SWErr, Action: policy.Tempfail}},
+		Connections: proxy.Connections{Served: 1, Waiting: 2, Limit: 3, WaitingLimit: 4, Handshakes: 5, HandshakesLimit: 6},
 		Spool:       spool.Stats{Used: 10, Total: 20}, Files: files.Stats{Limit: 64}, OnFind: hook.Stats{Runs: 1}, LogLinesLost: 11,
 		Engines: []engine.Status{{
 			Name: "clamav", Kind: "clamd", Required: true, Mode: engine.On, Slots: 10, Counters: counters,
 			Nodes: []engine.NodeStatus{{
 				Address: "unix:/c", State: "up", Usable: true, Counters: counters, Version: "ClamAV 1.4.6", DatabaseTime: time.Unix(1.8e9, 0),
 				Canary: engine.Canary{Time: time.Unix(1.99e9, 0), Clean: backends.OK, EICAR: backends.Virus, Mail: backends.OK},
-			}, {Address: "tcp:c:3310", State: "down", Blind: true, Limit: 2}},
+			}, {Address: "tcp:c:3310", State: "down", Blind: true, Limit: 2, OlderBy: 48 * time.Hour}},
 		}},
 	}
 }
@@ -128,7 +130,7 @@ var hostile = []string{
 func TestHostileNames(t *testing.T) {
 	snap := fullSnapshot()
 	first := snap.Engines[0]
-	snap.Engines, snap.Scans, snap.Times = nil, nil, nil
+	snap.Engines, snap.Scans, snap.Expected, snap.Times = nil, nil, nil, nil
 	for _, name := range hostile {
 		e := first
 		e.Name, e.Nodes = name, nil
@@ -139,6 +141,7 @@ func TestHostileNames(t *testing.T) {
 		}
 		snap.Engines = append(snap.Engines, e)
 		snap.Scans = append(snap.Scans, proxy.ScanCount{Listener: name, Command: "INSTREAM", Category: "ok", Action: "ok", Count: 1})
+		snap.Expected = append(snap.Expected, proxy.ScanCount{Listener: name, Command: "INSTREAM", Category: "virus", Action: "quarantine"})
 		snap.Times = append(snap.Times, proxy.ScanTimes{Listener: name})
 	}
 	snap.Server.Version = hostile[1]
@@ -154,8 +157,8 @@ func TestHostileNames(t *testing.T) {
 	if n := strings.Count(text, "\npolyclam_node_usable{"); n != len(hostile)*len(hostile) {
 		t.Errorf("%d nodes, want %d", n, len(hostile)*len(hostile))
 	}
-	if n := strings.Count(text, "\npolyclam_scans_total{"); n != len(hostile) {
-		t.Errorf("%d listeners, want %d", n, len(hostile))
+	if n := strings.Count(text, "\npolyclam_scans_total{"); n != 2*len(hostile) {
+		t.Errorf("%d counters of listeners, want %d", n, 2*len(hostile))
 	}
 	if promtool, err := exec.LookPath("promtool"); err == nil {
 		c := exec.Command(promtool, "check", "metrics")
@@ -170,6 +173,7 @@ func FuzzLabel(f *testing.F) {
 	for _, text := range hostile {
 		f.Add(text[:min(len(text), 1000)], "x")
 	}
+	f.Add(strings.Repeat("x", 200), strings.Repeat("x", 201)) // cut to the same label
 	f.Fuzz(func(t *testing.T, a, b string) {
 		var all = labels{}
 		x, y := all.unique(a), all.unique(b)
@@ -202,9 +206,12 @@ func TestGzip(t *testing.T) {
 // TestBusy holds as many scrapes as are allowed. The next one is refused.
 func TestBusy(t *testing.T) {
 	begun, release := make(chan struct{}), make(chan struct{})
+	var scrapes atomic.Int32
 	h := handler(func() proxy.Snapshot {
-		begun <- struct{}{}
-		<-release
+		if scrapes.Add(1) <= maxScrapes {
+			begun <- struct{}{}
+			<-release
+		}
 		return proxy.Snapshot{}
 	})
 	ended := make(chan int)
