@@ -2,8 +2,10 @@ package ops
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"runtime/debug"
+	"unicode/utf16"
 )
 
 // httpHandler returns the handler of the HTTP listener.
@@ -61,7 +63,8 @@ func readOnly(h http.Handler) http.Handler {
 	})
 }
 
-// writeJSON writes v as JSON, with a line break at its end.
+// writeJSON writes v as JSON in ASCII, with a line break at its end. So no text from outside
+// can steer the terminal of someone who prints it, or reverse what it shows.
 func writeJSON(w http.ResponseWriter, code int, v any) {
 	text, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
@@ -70,5 +73,23 @@ func writeJSON(w http.ResponseWriter, code int, v any) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)
-	w.Write(append(text, '\n'))
+	w.Write(append(ascii(text), '\n'))
+}
+
+// ascii returns JSON with every character beyond printable ASCII escaped. Those are in
+// strings only.
+func ascii(text []byte) []byte {
+	var out []byte
+	for _, r := range string(text) {
+		switch {
+		case r < 0x7f:
+			out = append(out, byte(r))
+		case r > 0xffff:
+			high, low := utf16.EncodeRune(r)
+			out = fmt.Appendf(out, `\u%04x\u%04x`, high, low)
+		default:
+			out = fmt.Appendf(out, `\u%04x`, r)
+		}
+	}
+	return out
 }

@@ -26,7 +26,7 @@ type area struct{ Category, Path string }
 // A chart has a stacked column for each minute of the last hour.
 type chart struct {
 	Title, Label     string
-	Max              string
+	Max              string // empty: there is nothing to draw
 	Areas            []area
 	From, Middle, To string // of the axis of time
 }
@@ -53,9 +53,12 @@ func newChart(title string, verdicts *[minutes]count.ByCategory, include func(ba
 		}
 	}
 	c := chart{
-		Title: title, Max: number(most),
+		Title: title,
 		Label: fmt.Sprintf("%s: %s in the last hour, at most %s per minute; the table has the numbers", title, number(all), number(most)),
 		From:  newest.Add(-(minutes - 1) * time.Minute).Format("15:04"), Middle: newest.Add(-minutes / 2 * time.Minute).Format("15:04"), To: newest.Format("15:04"),
+	}
+	if most > 0 {
+		c.Max = number(most)
 	}
 	for _, category := range backends.Categories() {
 		if b := paths[category]; b != nil {

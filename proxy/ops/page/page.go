@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"sync"
 	"time"
 
 	"polyclam/proxy"
@@ -44,12 +45,13 @@ func (s server) NotOK(max int) []*record.Scan { return s.Records().NotOK(max) }
 
 // A Page serves the status page. It is safe for concurrent use.
 type Page struct {
-	source  Source
-	options Options
-	host    string
-	history history
-	cache   cache
-	ticker  func(time.Duration) (ticks <-chan time.Time, stop func())
+	source   Source
+	options  Options
+	host     string
+	history  history
+	sampling sync.Mutex
+	cache    cache
+	ticker   func(time.Duration) (ticks <-chan time.Time, stop func())
 }
 
 // New returns the page of a server.
@@ -86,14 +88,22 @@ func (p *Page) Run(ctx context.Context) {
 }
 
 // Sample takes one sample. Run does it every 15 seconds.
-func (p *Page) Sample() {
+func (p *Page) Sample() { p.sample() }
+
+// sample takes one sample and returns it. Samples are taken one after another, because the
+// history counts from one to the next.
+func (p *Page) sample() proxy.Snapshot {
+	p.sampling.Lock()
+	defer p.sampling.Unlock()
 	s := p.source.Snapshot()
 	p.history.add(&s)
+	return s
 }
 
-// render renders the page as it is now.
+// render renders the page as it is now. What it shows is a sample too, so that the last
+// hour is as new as the rest of the page.
 func (p *Page) render() ([]byte, error) {
-	snap := p.source.Snapshot()
+	snap := p.sample()
 	var scans []*record.Scan
 	if p.options.Scans {
 		scans = p.source.NotOK(maxScans)

@@ -47,7 +47,7 @@ func newScan(s *record.Scan, now time.Time) scanRow {
 		r.Category, r.Action = "not scanned", ""
 	}
 	if r.Name.Text == "" {
-		r.Name = shown(cmp.Or(s.NotScanned, s.Reason), maxName)
+		r.Name = shown(cmp.Or(s.NotScanned, s.Reason), maxReason)
 	}
 	return r
 }
