@@ -21,7 +21,8 @@ func (t *tool) topCommand() *cobra.Command {
 		Long: `Rates and times are those of the last interval. P50 and P95 are the times within which
 half, and 95 %, of a node's scans ended. They are estimates between the bounds 1, 2.5, 5,
 10 ms and so on. SLOTS are the scans that a node has, of those that it can have. WAITING
-are the scans that wait for a node of the engine. Narrow terminals get fewer columns.
+are the scans that wait for a node of the engine. STATE has the mode of an engine that is
+not on. Narrow terminals get shorter addresses and fewer columns.
 
 Keys:
 

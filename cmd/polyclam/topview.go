@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"polyclam/cmd/internal/size"
+	"polyclam/proxy/engine"
 	proxyprintable "polyclam/proxy/printable"
 )
 
@@ -41,13 +42,14 @@ type topColumn struct {
 	less  func(a, b topRow) int // for key
 }
 
+const nodeTitle = "NODE"
+
 var topColumns = []topColumn{
 	{"ENGINE", 'n', 0, false, func(r topRow, _ time.Time) string { return cell(r.engine) }, func(a, b topRow) int {
 		return cmp.Or(strings.Compare(a.engine, b.engine), strings.Compare(a.node, b.node))
 	}},
-	{"NODE", 0, 2, false, func(r topRow, _ time.Time) string { return cell(r.node) }, nil},
-	{"MODE", 0, 7, false, func(r topRow, _ time.Time) string { return cell(r.mode) }, nil},
-	{"STATE", 0, 0, false, func(r topRow, _ time.Time) string { return cell(r.state) }, nil},
+	{nodeTitle, 0, 2, false, func(r topRow, _ time.Time) string { return cell(r.node) }, nil},
+	{"STATE", 0, 0, false, func(r topRow, _ time.Time) string { return cell(stateText(r)) }, nil},
 	{"SCANS/S", 's', 1, true, func(r topRow, _ time.Time) string { return rate(r.scans) }, func(a, b topRow) int { return cmp.Compare(b.scans, a.scans) }},
 	{"FAILED/S", 'f', 3, true, func(r topRow, _ time.Time) string { return rate(r.failures) }, func(a, b topRow) int { return cmp.Compare(b.failures, a.failures) }},
 	{"SLOTS", 'i', 4, true, func(r topRow, _ time.Time) string { return slotsText(r) }, func(a, b topRow) int { return cmp.Compare(b.inFlight, a.inFlight) }},
@@ -55,6 +57,14 @@ var topColumns = []topColumn{
 	{"P50", 0, 8, true, func(r topRow, _ time.Time) string { return latency(r.p50, r.hasTimes) }, nil},
 	{"P95", 'l', 6, true, func(r topRow, _ time.Time) string { return latency(r.p95, r.hasTimes) }, func(a, b topRow) int { return cmp.Compare(b.p95, a.p95) }},
 	{"SIGNATURES", 'a', 9, false, func(r topRow, now time.Time) string { return ageOf(now, r.database) }, func(a, b topRow) int { return a.database.Compare(b.database) }},
+}
+
+// stateText returns the state of a node, and the mode of an engine that is not on.
+func stateText(r topRow) string {
+	if r.mode == "" || r.mode == string(engine.On) {
+		return r.state
+	}
+	return r.state + ", " + r.mode
 }
 
 func slotsText(r topRow) string {
@@ -105,7 +115,7 @@ func (v *topView) lines(t *topTable, columns, rows int, now time.Time) []string 
 	if t == nil {
 		return append(out, v.cut("waiting for polyclamd", columns))
 	}
-	for _, line := range v.head(t) {
+	for _, line := range v.head(t, columns) {
 		out = append(out, v.cut(line, columns))
 	}
 	out = append(out, "")
@@ -122,15 +132,17 @@ func (v *topView) lines(t *topTable, columns, rows int, now time.Time) []string 
 	return out
 }
 
+// maxReason is the most lines for why polyclamd is not ready.
+const maxReason = 3
+
 // head returns the lines above the table.
-func (v *topView) head(t *topTable) []string {
+func (v *topView) head(t *topTable, columns int) []string {
 	s := &t.now.Server
 	ready := "ready"
+	var reasons []string
 	if !t.now.Ready.Ready {
 		ready = "not ready"
-		if len(t.now.Ready.Reasons) > 0 {
-			ready += ": " + printable(strings.Join(t.now.Ready.Reasons, "; "))
-		}
+		reasons = v.reasons(printable(strings.Join(t.now.Ready.Reasons, "; ")), columns)
 	}
 	version, _, _ := strings.Cut(s.Version, " ")
 	limit := ""
@@ -141,11 +153,28 @@ func (v *topView) head(t *topTable) []string {
 	for _, c := range t.categories {
 		scans += "  " + cell(c.name) + " " + rate(c.rate)
 	}
-	return []string{
-		fmt.Sprintf("polyclamd %s, up %s, %s", printable(version), age(t.now.Time.Sub(t.now.Started)), ready),
+	first := fmt.Sprintf("polyclamd %s, up %s, %s", printable(version), age(t.now.Time.Sub(t.now.Started)), ready)
+	return append(append([]string{first}, reasons...),
 		scans,
 		fmt.Sprintf("%s, %s in progress, spool %s%s, over %s", plural(s.Connections, "connection"), plural(s.Scans, "scan"), size.Human(s.SpoolUsed), limit, t.interval.Round(100*time.Millisecond)),
+	)
+}
+
+// reasons wraps a text. What does not fit into maxReason lines is cut off.
+func (v *topView) reasons(text string, columns int) []string {
+	const indent = "  "
+	if text == "" || columns <= len(indent) {
+		return nil
 	}
+	lines := wrap(text, columns-len(indent))
+	if len(lines) > maxReason {
+		lines[maxReason-1] = strings.Join(lines[maxReason-1:], " ") // to be cut
+		lines = lines[:maxReason]
+	}
+	for i := range lines {
+		lines[i] = indent + lines[i]
+	}
+	return lines
 }
 
 // table returns the header and the rows that the filter lets through.
@@ -158,7 +187,15 @@ func (v *topView) table(t *topTable, columns int, now time.Time) []string {
 		}
 	}
 	for {
-		text, width := v.format(shown, rows, now)
+		text, width := v.format(shown, rows, now, 0)
+		if columns > 0 && width > columns {
+			// Long addresses are shortened before anything is left out.
+			longest := 0
+			for _, r := range rows {
+				longest = max(longest, len(cell(r.node)))
+			}
+			text, width = v.format(shown, rows, now, max(minNode, longest-(width-columns)))
+		}
 		worst := 0
 		for i, c := range shown {
 			if c.drop > shown[worst].drop {
@@ -170,6 +207,21 @@ func (v *topView) table(t *topTable, columns int, now time.Time) []string {
 		}
 		shown = slices.Delete(shown, worst, worst+1)
 	}
+}
+
+// minNode is the width down to which the address of a node is shortened.
+const minNode = 16
+
+// shorten leaves out the beginning of a text: the end of an address tells nodes apart.
+func (v *topView) shorten(s string, width int) string {
+	r, mark := []rune(s), "..."
+	if v.utf8 {
+		mark = "…"
+	}
+	if width <= 0 || len(r) <= width {
+		return s
+	}
+	return mark + string(r[len(r)-width+len([]rune(mark)):])
 }
 
 // sorted returns the rows to show, in their order.
@@ -188,8 +240,9 @@ func (v *topView) sorted(rows []topRow) []topRow {
 	return rows
 }
 
-// format aligns the columns, and returns the lines and the width of the longest.
-func (v *topView) format(shown []topColumn, rows []topRow, now time.Time) (lines []string, width int) {
+// format aligns the columns, and returns the lines and the width of the longest. Addresses
+// have at most the width node; 0 means no limit.
+func (v *topView) format(shown []topColumn, rows []topRow, now time.Time, node int) (lines []string, width int) {
 	cells := make([][]string, len(rows)+1)
 	widths := make([]int, len(shown))
 	for i, c := range shown {
@@ -199,7 +252,11 @@ func (v *topView) format(shown []topColumn, rows []topRow, now time.Time) (lines
 		}
 		cells[0] = append(cells[0], title)
 		for j, r := range rows {
-			cells[j+1] = append(cells[j+1], cmp.Or(c.text(r, now), "-"))
+			text := cmp.Or(c.text(r, now), "-")
+			if c.title == nodeTitle {
+				text = v.shorten(text, node)
+			}
+			cells[j+1] = append(cells[j+1], text)
 		}
 		for j := range cells {
 			widths[i] = max(widths[i], len([]rune(cells[j][i])))

@@ -34,8 +34,8 @@ func (s *site) furnish() {
 	copies := filepath.Join(s.programs, "copies")
 	write(s.t, filepath.Join(copies, "lib", "test.ndb"), signature(), 0o644)
 	s.must("cp", "-a", "/etc", copies+"/etc")
-	s.must("mkdir", "-p", copies+"/run/clamav", copies+"/log", copies+"/lib")
-	s.must("chown", "-R", "clamav:clamav", copies+"/run/clamav", copies+"/log", copies+"/lib")
+	s.must("mkdir", "-p", copies+"/run/clamav", copies+"/run/polyclam", copies+"/log", copies+"/lib")
+	s.must("chown", "-R", "clamav:clamav", copies+"/run/clamav", copies+"/run/polyclam", copies+"/log", copies+"/lib")
 	for from, to := range map[string]string{"etc": "/etc", "run": "/run", "lib": "/var/lib/clamav", "log": "/var/log/clamav"} {
 		if err := syscall.Mount(filepath.Join(copies, from), to, "", syscall.MS_BIND, ""); err != nil {
 			s.t.Fatalf("mount %s: %v", to, err)

@@ -155,7 +155,7 @@ func TestSocketUnitUnused(t *testing.T) {
 		Root: tree(t, "debian", "etc/clamav/clamd.conf", "TCPSocket 3310\nTCPAddr 127.0.0.1\n"),
 		Dial: answering(map[string]string{"tcp:127.0.0.1:3310": pong}),
 	})
-	wantParts(t, configOf(t, m), "address = \"tcp:127.0.0.1:3310\"", "!unix:", "!does not listen")
+	wantParts(t, configOf(t, m), "address = \"tcp:127.0.0.1:3310\"", "!clamd.ctl\"", "!does not listen")
 }
 
 // TestSocketUnitMoved writes the address of a unit, which clamd.conf does not have, into

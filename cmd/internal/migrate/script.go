@@ -149,6 +149,7 @@ func (m *Machine) scriptAddresses(h *head) {
 	h.set("ENGINE_ADDRESS", m.clamd.engine)
 	h.set("ENGINE_LINE", addressLine(m.clamd.engine))
 	h.set("ENGINE_SOCKET", engine)
+	h.set("ADMIN_LINE", addressLine(adminAddress))
 	h.set("BRIDGE_ADDRESS", "unix:"+bridge)
 	h.set("BRIDGE_LINE", addressLine("unix:"+bridge))
 	h.set("BRIDGE_SOCKET", bridge)

@@ -9,6 +9,9 @@ import (
 	"polyclam/proxy/spool"
 )
 
+// adminAddress is the socket for commands, in the RuntimeDirectory= of polyclamd.service.
+const adminAddress = "unix:/run/polyclam/admin.sock"
+
 // Config returns polyclam's configuration for the machine, and any warnings about it.
 func (m *Machine) Config() (text string, warnings []string, err error) {
 	m.notes = nil
@@ -24,6 +27,7 @@ func (m *Machine) Config() (text string, warnings []string, err error) {
 	m.writeInspect(&w)
 	m.writePolicy(&w)
 	m.writeLimits(&w)
+	m.writeOperators(&w)
 	m.writeHook(&w)
 	m.noteRest()
 	m.writeNotes(&w)
@@ -276,6 +280,25 @@ func (m *Machine) writeInspect(w *writer) {
 	w.key("name", quote("inspect"))
 	w.key("backend", quote("inspect"))
 	m.writeMaxSize(w)
+}
+
+// writeOperators writes the socket for commands, and how metrics can be had. Without systemd
+// nothing creates the directory of the socket for polyclamd's user.
+func (m *Machine) writeOperators(w *writer) {
+	active := m.clamd == nil || m.hasSystemd()
+	w.line("")
+	w.comment("For commands that steer the daemon, such as \"polyclam why\", \"top\" and \"reload\"; for root and polyclamd's user.")
+	if !active {
+		w.comment("Off: polyclamd's user must be able to write to its directory.")
+	}
+	w.section(active, func(w *writer) {
+		w.line("[admin]")
+		w.key("address", quote(adminAddress))
+	})
+	w.line("")
+	w.comment("Status page and metrics, for this machine only.")
+	w.line("#[http]")
+	w.line("#address = \"tcp:127.0.0.1:9310\"")
 }
 
 func (m *Machine) writeNotes(w *writer) {

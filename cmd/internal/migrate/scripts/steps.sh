@@ -190,6 +190,7 @@ trial() {
 	number=0
 	listeners spare_socket
 	change_trial "$ENGINE_LINE" "$(engine_now)"
+	change_trial "$ADMIN_LINE" "address = \"unix:/run/$TRIAL/admin.sock\""
 	program=$(systemctl cat polyclamd.service 2>/dev/null | sed -n 's/^ExecStart=\([^ ]\{1,\}\).*/\1/p' | tail -n 1)
 	{
 		systemctl cat polyclamd.service 2>/dev/null
