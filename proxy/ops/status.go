@@ -20,11 +20,9 @@ type statusJSON struct {
 
 func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
 	snapshot := s.proxy.Snapshot()
-	st := statusJSON{Time: snapshot.Time, Started: snapshot.Started, Ready: snapshot.Ready, Server: snapshot.Server, Nodes: []extended.Node{}}
-	for _, e := range snapshot.Engines {
-		for _, n := range e.Nodes {
-			st.Nodes = append(st.Nodes, proxy.NodeOf(e, n))
-		}
+	st := statusJSON{Time: snapshot.Time, Started: snapshot.Started, Ready: snapshot.Ready, Server: snapshot.Server, Nodes: snapshot.Nodes()}
+	if st.Nodes == nil {
+		st.Nodes = []extended.Node{} // not null
 	}
 	writeJSON(w, http.StatusOK, st)
 }
