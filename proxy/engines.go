@@ -1,6 +1,13 @@
 package proxy
 
-import "polyclam/proxy/engine"
+import (
+	"time"
+
+	"polyclam/proxy/engine"
+)
+
+// Started returns when the server started.
+func (s *Server) Started() time.Time { return s.started }
 
 // Engines returns the engines of the newest configuration, in its order. The caller does
 // not change the slice.

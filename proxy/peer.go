@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"polyclam/proxy/allow"
 	"polyclam/proxy/client"
 )
 
@@ -28,8 +29,8 @@ type peer struct {
 func peerOf(nc net.Conn) peer {
 	switch nc := nc.(type) {
 	case *net.UnixConn:
-		cred := peerCred(nc)
-		if cred == nil {
+		cred, err := allow.Credentials(nc)
+		if err != nil {
 			return peer{}
 		}
 		return peer{key: client.User(cred.Uid), cred: cred}
@@ -73,21 +74,6 @@ func (p peer) String() string {
 		return fmt.Sprintf("unix:uid=%d,pid=%d", p.cred.Uid, p.cred.Pid)
 	}
 	return "unix"
-}
-
-// peerCred returns the credentials of the process at the other end of a Unix socket, or nil.
-func peerCred(nc *net.UnixConn) *unix.Ucred {
-	raw, err := nc.SyscallConn()
-	if err != nil {
-		return nil
-	}
-	var cred *unix.Ucred
-	if raw.Control(func(fd uintptr) {
-		cred, _ = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
-	}) != nil {
-		return nil
-	}
-	return cred
 }
 
 // ClientOf returns the client at the other end of a connection to a Unix or TCP socket.

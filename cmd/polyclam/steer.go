@@ -123,8 +123,6 @@ func (t *tool) steerNode(o steerOptions, args []string) (int, error) {
 	return exitOK, printLines(t.stdout, strings.TrimSuffix(b.String(), "\n"))
 }
 
-var modeNames = []string{string(engine.On), string(engine.Observe), string(engine.Off)}
-
 func (t *tool) engineCommand() *cobra.Command {
 	var o steerOptions
 	cmd := t.steerCommand(&cobra.Command{
@@ -139,11 +137,11 @@ configuration. A command after which no scan could be answered is refused, unles
 ` + steerHelp,
 		Example: `  polyclam engine observe sophos
   polyclam engine on sophos`,
-		Args: wantArguments(2, modeNames, "mode", "engine"),
+		Args: wantArguments(2, engine.ModeNames(), "mode", "engine"),
 		ValidArgsFunction: func(_ *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
 			switch len(args) {
 			case 0:
-				return complete(modeNames, prefix)
+				return complete(engine.ModeNames(), prefix)
 			case 1:
 				return complete(t.knownNodes(""), prefix)
 			}

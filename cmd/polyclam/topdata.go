@@ -24,13 +24,8 @@ type topStatus struct {
 		Category string
 		Count    uint64
 	}
-	Engines []topEngine
+	Engines []engine.Status
 	Latency []nodeLatency
-}
-
-type topEngine struct {
-	engine.Status
-	Slots int `json:"slots"` // of all nodes
 }
 
 // nodeLatency is how long a node took for its scans so far.

@@ -68,7 +68,7 @@ func (l *List) Conn(nc net.Conn) (entry string, ok bool) {
 	}
 	switch nc := nc.(type) {
 	case *net.UnixConn:
-		cred, err := credentials(nc)
+		cred, err := Credentials(nc)
 		if err != nil {
 			return "", false
 		}

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// credentials returns the user and the group of the process that connected.
-func credentials(nc *net.UnixConn) (cred *unix.Ucred, err error) {
+// Credentials returns the user, the group and the number of the process that connected.
+func Credentials(nc *net.UnixConn) (cred *unix.Ucred, err error) {
 	raw, err := nc.SyscallConn()
 	if err != nil {
 		return nil, err

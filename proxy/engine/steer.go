@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -20,6 +21,14 @@ const (
 
 // Modes returns all modes.
 func Modes() []Mode { return []Mode{On, Observe, Off} }
+
+// ModeNames returns all modes as text.
+func ModeNames() (names []string) {
+	for _, m := range Modes() {
+		names = append(names, string(m))
+	}
+	return names
+}
 
 // setMode is a mode set at run time.
 type setMode struct {
@@ -44,8 +53,8 @@ func (e *Engine) Mode() Mode {
 //
 // Health checks continue in every mode, so that an engine is proven before it is switched on.
 func (e *Engine) SetMode(m Mode) error {
-	if m != On && m != Observe && m != Off {
-		return fmt.Errorf("%q is not a mode; the modes are on, observe and off", bounded(string(m)))
+	if !slices.Contains(Modes(), m) {
+		return fmt.Errorf("%q is not a mode; the modes are %s", bounded(string(m)), strings.Join(ModeNames(), ", "))
 	}
 	e.mu.Lock()
 	before := e.mode()

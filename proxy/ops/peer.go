@@ -3,11 +3,21 @@ package ops
 import (
 	"fmt"
 	"net"
+	"net/http"
 	"os/user"
 	"strconv"
 
-	"golang.org/x/sys/unix"
+	"polyclam/proxy/allow"
+	"polyclam/proxy/ops/admin"
 )
+
+// byUser puts the user at the other end of the connection into the context of each request.
+// Only here is the user looked up: a directory server that hangs must not hold up accept.
+func byUser(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.ServeHTTP(w, r.WithContext(admin.ByUser(r.Context(), userOf(connOf(r.Context())))))
+	})
+}
 
 // userOf describes the process at the other end of a Unix socket for the log:
 // "uid=0 (root), pid=4711".
@@ -19,14 +29,8 @@ func userOf(c *conn) string {
 	if !ok {
 		return "unknown"
 	}
-	raw, err := uc.SyscallConn()
+	cred, err := allow.Credentials(uc)
 	if err != nil {
-		return "unknown"
-	}
-	var cred *unix.Ucred
-	var credErr error
-	err = raw.Control(func(fd uintptr) { cred, credErr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) })
-	if err != nil || credErr != nil {
 		return "unknown"
 	}
 	name := ""

@@ -71,11 +71,8 @@ func New(o Options) *Server {
 	s.page.Store(page.New(o.Proxy, page.Options{}))
 	s.http = newEndpoint(httpLimits, s.httpHandler(metrics.Handler(o.Proxy)), o.Log)
 	s.http.tls = func() *tls.Config { return s.config.Load().TLS }
-	s.admin = newEndpoint(adminLimits, s.safe(newLimiter(adminLimits.requests).limit(admin.Handler(o.Proxy, o.Controls, o.Log))), o.Log)
-	s.admin.server.ConnContext = func(ctx context.Context, nc net.Conn) context.Context {
-		ctx = withConn(ctx, nc)
-		return admin.ByUser(ctx, userOf(connOf(ctx)))
-	}
+	commands := byUser(admin.Handler(o.Proxy, o.Controls, o.Log))
+	s.admin = newEndpoint(adminLimits, s.safe(newLimiter(adminLimits.requests).limit(commands)), o.Log)
 	s.Apply(o.Config)
 	return s
 }

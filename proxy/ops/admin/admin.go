@@ -138,8 +138,8 @@ func list(names []string) string {
 
 type userKey struct{}
 
-// ByUser returns a context for the requests of a connection, with the credentials of the
-// process at its other end, as text for the log: "uid=0 (root), pid=4711".
+// ByUser returns a context for a request, with the credentials of the process at the other
+// end of its connection, as text for the log: "uid=0 (root), pid=4711".
 func ByUser(ctx context.Context, user string) context.Context {
 	return context.WithValue(ctx, userKey{}, user)
 }

@@ -89,9 +89,8 @@ func (h *handler) setMode(r *http.Request, o engineRequest) (answer any, err err
 	entry := h.entry(r, "engine mode").target(o.Engine, "").forced(o.Force)
 	entry.wanted = string(o.Mode)
 	defer func() { entry.write(err) }()
-	modes := []string{string(engine.On), string(engine.Observe), string(engine.Off)}
-	if !slices.Contains(modes, string(o.Mode)) {
-		return nil, badRequest("unknown mode \"%s\"; known: %s", shown(string(o.Mode)), list(modes))
+	if !slices.Contains(engine.Modes(), o.Mode) {
+		return nil, badRequest("unknown mode \"%s\"; known: %s", shown(string(o.Mode)), list(engine.ModeNames()))
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()

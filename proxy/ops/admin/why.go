@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"encoding/json"
 	"net/http"
 	"time"
 
@@ -30,26 +29,24 @@ type Why struct {
 
 // why serves GET /why?key=KEY: the records of recent scans with this id, tag or SHA-256.
 func why(s *proxy.Server) http.Handler {
-	return whyIn(s.Records(), func() time.Time { return s.Snapshot().Started })
+	return whyIn(s.Records(), s.Started())
 }
 
-func whyIn(records *record.Ring, started func() time.Time) http.Handler {
+func whyIn(records *record.Ring, started time.Time) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
 		key := r.URL.Query().Get("key")
 		if key == "" || len(key) > maxWhyKey {
-			w.WriteHeader(http.StatusBadRequest)
-			json.NewEncoder(w).Encode(map[string]string{"error": "key must be an id, a queue id or a SHA-256"})
+			writeError(w, badRequest("key must be an id, a queue id or a SHA-256"))
 			return
 		}
-		answer := Why{Records: []*record.Scan{}, Time: time.Now(), Started: started()}
+		answer := Why{Records: []*record.Scan{}, Time: time.Now(), Started: started}
 		answer.SinceOK, answer.SinceNotOK = records.Since()
 		found := records.Find(key, maxWhy+1)
 		answer.More = len(found) > maxWhy
 		for _, s := range found[:min(len(found), maxWhy)] {
 			answer.Records = append(answer.Records, escaped(s))
 		}
-		json.NewEncoder(w).Encode(answer)
+		writeJSON(w, http.StatusOK, answer)
 	})
 }
 

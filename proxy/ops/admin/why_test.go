@@ -29,7 +29,7 @@ func ask(t *testing.T, h http.Handler, key string) (Why, int, string) {
 func TestWhy(t *testing.T) {
 	ring := record.NewRing(1 << 20)
 	started := time.Unix(1_000_000, 0)
-	h := whyIn(ring, func() time.Time { return started })
+	h := whyIn(ring, started)
 	hostile := "a\n\x1b[2J\xff\u202e\\"
 	engine := record.Engine{Engine: "e", Names: []string{hostile}, Detail: hostile, Error: hostile, Ruled: []record.Ruled{{Name: hostile, Category: backends.OK, Rule: "^a"}}}
 	added := record.Scan{ID: "id1", Tag: "q1", NotScanned: hostile, Object: hostile, Error: hostile, Reason: hostile, Reply: hostile, Names: []string{hostile}, Engines: []record.Engine{engine}}
@@ -52,7 +52,7 @@ func TestWhy(t *testing.T) {
 
 func TestWhyBounds(t *testing.T) {
 	ring := record.NewRing(1 << 20)
-	h := whyIn(ring, time.Now)
+	h := whyIn(ring, time.Now())
 	for key, want := range map[string]int{"": 400, strings.Repeat("x", 257): 400, strings.Repeat("x", 256): 200, "nothing": 200} {
 		if answer, status, body := ask(t, h, key); status != want || want == 200 && answer.Records == nil || want == 400 && !strings.Contains(body, `"error"`) {
 			t.Errorf("%d bytes: got %d, %s", len(key), status, body)
