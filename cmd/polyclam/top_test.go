@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -61,18 +62,27 @@ inspect  -                            up, observe      0.0       0.0    0/5     
 scans/s 10.0  failures/s 1.0  ok 10.0  vi...
 3 connections, 1 scan in progress, spool ...
 
-ENGINE   STATE  SCANS/S  FAILED/S*
-clamav   down       0.0        1.0
+ENGINE   STATE        SCANS/S  FAILED/S*
+clamav   down             0.0        1.0
 2 more lines
 q quit  s f i w l a n sort  r reverse  / ...`},
 		{"filter", topView{filter: "INSP", reverse: true, sort: 'n', utf8: true}, 30, 24, `polyclamd 1.2.3, up 20 second…
 scans/s 10.0  failures/s 1.0 …
 3 connections, 1 scan in prog…
 
-ENGINE↑  NODE  STATE  SCANS/S
-inspect  -     up         0.0
+ENGINE↑  STATE        SCANS/S
+inspect  up, observe      0.0
 filter: INSP
 q quit  s f i w l a n sort  r…`},
+		{"addresses", topView{utf8: true}, 58, 24, `polyclamd 1.2.3, up 20 seconds, ready
+scans/s 10.0  failures/s 1.0  ok 10.0  virus 0.0
+3 connections, 1 scan in progress, spool 1 MiB, over 10s
+
+ENGINE   NODE               STATE        SCANS/S  FAILED/S
+clamav   unix:/a            up              10.0       0.0
+clamav   …[31m\xe2\x80\xae  down             0.0       1.0
+inspect  -                  up, observe      0.0       0.0
+q quit  s f i w l a n sort  r reverse  / filter`},
 		{"tiny", topView{}, 5, 2, "1...\nq ..."},
 	} {
 		got := strings.Join(c.view.lines(tableAt(t, statusAt(10, ""), statusAt(20, "")), c.columns, c.rows, now), "\n")
@@ -87,6 +97,24 @@ q quit  s f i w l a n sort  r…`},
 			if n := len([]rune(line)); c.columns > 0 && n > c.columns {
 				t.Errorf("%s: a line of %d characters: %q", c.name, n, line)
 			}
+		}
+	}
+}
+
+// TestTopNotReady has the reason in full, and three lines of a long one.
+func TestTopNotReady(t *testing.T) {
+	v := topView{}
+	for text, want := range map[string]string{
+		"the required engine clamav is down": "  the required engine|  clamav is down",
+		strings.Repeat("word ", 30):          "  word word word word|  word word word word|  word word word wo...",
+		"":                                   "",
+	} {
+		st := topStatus{}
+		st.Ready.Reasons = []string{text}
+		lines := v.lines(compare(nil, &st), 22, 0, time.Now())
+		end := slices.IndexFunc(lines, func(l string) bool { return strings.HasPrefix(l, "scans/s") })
+		if got := strings.Join(lines[1:end], "|"); got != want {
+			t.Errorf("got %q, want %q", got, want)
 		}
 	}
 }

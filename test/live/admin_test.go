@@ -70,8 +70,8 @@ func (m *Machine) operate(t *testing.T, after string) {
 func (m *Machine) refuseOthers(t *testing.T) {
 	t.Helper()
 	for _, c := range []struct{ command, want string }{
-		{"runuser -u nobody -- polyclam log debug", "permission denied; run polyclam as root or as the user of polyclamd"},
-		{"polyclamd --config /etc/polyclam/config.toml", "another daemon listens"},
+		{"runuser -u nobody -- polyclam log debug", "permission denied; run polyclam as root or as the user polyclam"},
+		{"polyclamd --config /etc/polyclam/config.toml", "in use"},
 		{"runuser -u nobody -- polyclamd --config /etc/polyclam/config.toml", "/run/polyclam"},
 	} {
 		r := m.Run("timeout", "20", "bash", "-c", c.command)
