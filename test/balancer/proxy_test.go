@@ -25,7 +25,7 @@ log.format = "json"
 connections = 20
 client_share = 50
 command_read_timeout = "10m"
-handshake_timeout = "3s"
+handshake_timeout = "8s"
 [admin]
 address = "unix:${DIR}/admin"
 [[listener]]
