@@ -250,6 +250,8 @@ func TestChange(t *testing.T) {
 		}
 	}
 	testkit.Eventually(t, "the pair is reported", func() bool { return c.refused.Load() > 0 })
+	copyTo(t, next.Certificate, used.Certificate) // the same error again
+	c.served(t, 2*settleTime)
 	copyTo(t, next.Key, used.Key)
 	testkit.Eventually(t, "the new certificate is used", func() bool { return c.served(t, checkPause) != first })
 	testkit.Eventually(t, "the change is reported", func() bool { return c.changed.Load() == 1 })
