@@ -109,6 +109,19 @@ func TestHandshakeFailures(t *testing.T) {
 		})
 	}
 	good := s.ca.Issue("mail.test")
+	asOpenSSL := func(nc net.Conn) { // refuses the certificate with an alert that is not encrypted
+		a, b := net.Pipe()
+		defer b.Close()
+		go tls.Client(a, s.client()).Handshake()
+		hello := make([]byte, 4<<10)
+		n, _ := b.Read(hello)
+		nc.Write(hello[:n])
+		nc.Read(make([]byte, 1))
+		io.WriteString(nc, "\x14\x03\x03\x00\x01\x01")
+		io.WriteString(nc, "\x15\x03\x03\x00\x02\x02\x30")
+		nc.(*net.TCPConn).CloseWrite()
+		io.Copy(io.Discard, nc)
+	}
 	for i, tt := range []struct {
 		name   string
 		talk   func(net.Conn)
@@ -127,6 +140,8 @@ func TestHandshakeFailures(t *testing.T) {
 		{"not yet", with(s.ca.IssueUntil(time.Now().Add(70*24*time.Hour), "mail.test")), "is not valid yet"},
 		{"name", with(s.ca.Issue("www.test")), "none of the names in the client's certificate is allowed: www.test"},
 		{"wrong CA", shake(func(c *tls.Config) { c.RootCAs = foreign.Pool() }), "the client refused the handshake: "},
+		{"wrong CA of OpenSSL", asOpenSSL, "the client refused the handshake: unknown certificate authority"},
+		{"own certificate expired", shake(func(c *tls.Config) { c.Time = func() time.Time { return time.Now().Add(40 * 24 * time.Hour) } }), "the client refused the handshake: bad certificate"},
 		{"wrong name", shake(func(c *tls.Config) { c.ServerName = "other.test" }), "the client refused the handshake: bad certificate"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -151,8 +166,8 @@ func TestHandshakeFailures(t *testing.T) {
 			pong(t, c)
 		})
 	}
-	if got := s.server().HandshakesFailed; got != 28 {
-		t.Errorf("%d failures in the status, want 28", got)
+	if got := s.server().HandshakesFailed; got != 32 {
+		t.Errorf("%d failures in the status, want 32", got)
 	}
 	testkit.Eventually(t, "no handshake is left", func() bool { begun, waiting := s.handshaking(); return begun+waiting == 0 })
 }

@@ -29,6 +29,7 @@ type handshakeFailure struct {
 const (
 	headerHint = "the address is in proxy_protocol of the listener, so a PROXY header must come first: switch it on in the load balancer (HAProxy: send-proxy or send-proxy-v2), or remove the address"
 	clientHint = "client_ca of the listener asks for a certificate: see the keys client_ca and client_names, and the client's configuration"
+	noneHint   = "client_ca of the listener asks for a certificate: give the client one, with its key; many clients do not send one that another authority signed"
 	trustHint  = "give the client the certificate of the authority that signed the listener's certificate, and connect by a name that is in the certificate"
 	plainHint  = "this port uses TLS: switch TLS on in the client, put stunnel before it, or add a [[listener]] without tls on another port"
 )
@@ -53,6 +54,9 @@ func explainHandshake(err error, nc net.Conn, l *Listener, within time.Duration)
 		return handshakeFailure{kind: "header lost", reason: "the connection was lost within the PROXY header", hint: headerHint}
 	case errors.As(err, new(tls.RecordHeaderError)):
 		return explainPlain(string(begin))
+	}
+	if alert, ok := w.alert(); ok {
+		return refusedByClient(alert)
 	}
 	return explainTLS(err)
 }
@@ -91,18 +95,22 @@ func explainTLS(err error) handshakeFailure {
 	case strings.HasPrefix(text, "client offered only unsupported versions"):
 		return handshakeFailure{kind: "version", reason: "the client offers only " + offered(text) + ", and TLS 1.2 is needed", hint: "update the client, or its TLS library"}
 	case strings.Contains(text, "didn't provide a certificate"):
-		return handshakeFailure{kind: "no certificate", reason: "the client sent no certificate", hint: clientHint}
+		return handshakeFailure{kind: "no certificate", reason: "the client sent no certificate", hint: noneHint}
 	case errors.As(err, &verify):
 		return handshakeFailure{kind: "certificate", reason: certificateReason(verify), hint: clientHint}
 	case errors.As(err, &name):
 		return handshakeFailure{kind: "name", reason: printable.Escape(name.Error(), maxLoggedPath), hint: clientHint}
 	case errors.As(err, &op) && op.Op == "remote error":
-		alert := strings.TrimPrefix(op.Err.Error(), "tls: ")
-		return handshakeFailure{kind: "alert", reason: "the client refused the handshake: " + alert, hint: trustHint}
+		return refusedByClient(op.Err)
 	case isClosedByPeer(err):
 		return handshakeFailure{kind: "closed", reason: "the client closed the connection within the TLS handshake", hint: trustHint}
 	}
 	return handshakeFailure{kind: "other", reason: "the TLS handshake failed: " + printable.Escape(text, maxLoggedName)}
+}
+
+// refusedByClient explains the client's alert.
+func refusedByClient(alert error) handshakeFailure {
+	return handshakeFailure{kind: "alert", reason: "the client refused the handshake: " + strings.TrimPrefix(alert.Error(), "tls: "), hint: trustHint}
 }
 
 // versions matches the list in an error of crypto/tls.

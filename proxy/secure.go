@@ -21,8 +21,20 @@ type wire struct {
 
 	// Only the handshake changes these; it runs in one goroutine.
 	begin [firstBytes]byte
-	n     int // bytes of begin
+	n     int             // bytes of begin
+	end   [alertSize]byte // the last bytes
 	done  bool
+}
+
+// alertSize is the size of a record with an alert that is not encrypted.
+const alertSize = 7
+
+// alert returns what the client's last record says, if it is an alert that is not encrypted.
+// OpenSSL sends such a one when it refuses a certificate in TLS 1.3, and then crypto/tls only
+// reports that the record cannot be decrypted.
+func (w *wire) alert() (tls.AlertError, bool) {
+	const record, fatal = "\x15\x03\x03\x00\x02", 2
+	return tls.AlertError(w.end[6]), string(w.end[:5]) == record && w.end[5] == fatal
 }
 
 // Read implements net.Conn.
@@ -30,6 +42,9 @@ func (w *wire) Read(p []byte) (int, error) {
 	n, err := w.TCPConn.Read(p)
 	if !w.done && n > 0 {
 		w.n += copy(w.begin[w.n:], p[:n])
+		last := p[max(0, n-alertSize):n]
+		copy(w.end[:], w.end[len(last):])
+		copy(w.end[alertSize-len(last):], last)
 	}
 	return n, err
 }

@@ -153,7 +153,7 @@ func reachHint(err error) string {
 	case errors.Is(err, syscall.EACCES):
 		return " (check the mode and group of the socket and its directory)"
 	case errors.Is(err, protocol.ErrNoReply):
-		return " (if it is polyclamd, does allow of this listener include this client?)"
+		return " (if it is polyclamd: does allow of this listener include this client, or does the port use TLS, so that tls: is needed instead of tcp:?)"
 	}
 	return ""
 }

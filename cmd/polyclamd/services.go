@@ -6,7 +6,6 @@ import (
 
 	"polyclam/cmd/internal/config"
 	"polyclam/cmd/internal/config/position"
-	"polyclam/proxy/certs"
 	"polyclam/proxy/ops"
 )
 
@@ -35,12 +34,9 @@ func (s *setup) readHTTP() error {
 		s.ops.Token = token
 	}
 	if h.TLS {
-		source, err := certs.Load(certs.Files{Certificate: h.Certificate, Key: h.Key, ClientCA: h.ClientCA, ClientNames: h.ClientNames})
-		if err != nil {
-			problems = append(problems, s.file.ProblemAt("http.certificate", "%v", err))
-		} else {
-			s.ops.TLS = source.Config()
-		}
+		conf, bad := s.file.HTTPCertificates(s.log)
+		problems = append(problems, bad...)
+		s.ops.TLS = conf
 	}
 	if len(problems) > 0 {
 		return problems
@@ -81,11 +77,17 @@ func opsSockets(list sockets, file *config.File) sockets {
 func (s *setup) probe(l *config.Listener) func(network, address string) bool {
 	switch l.Service {
 	case config.ServiceHTTP:
-		return func(network, address string) bool { return ops.IsHTTP(network, address, s.file.HTTP.TLS) }
+		h := &s.file.HTTP
+		return func(network, address string) bool {
+			return ops.IsHTTP(network, address, h.TLS) || h.TLS && hasCertificate(network, address, h.Certificate)
+		}
 	case config.ServiceAdmin:
 		return func(network, address string) bool { return ops.IsHTTP(network, address, false) }
 	case config.ServiceAgent:
 		return ops.IsAgent
+	}
+	if l.TLS || len(l.ProxyProtocol) > 0 {
+		return func(network, address string) bool { return isShaking(l, network, address) }
 	}
 	return nil
 }

@@ -36,13 +36,19 @@ func write(t *testing.T, text string) string {
 	return path
 }
 
-func part(t *testing.T, path string) string {
+func content(t *testing.T, path string) string {
 	t.Helper()
 	data, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return write(t, string(data[:len(data)/2]))
+	return string(data)
+}
+
+func part(t *testing.T, path string) string {
+	t.Helper()
+	text := content(t, path)
+	return write(t, text[:len(text)/2])
 }
 
 func TestLoadErrors(t *testing.T) {
@@ -68,6 +74,7 @@ func TestLoadErrors(t *testing.T) {
 		{"no key", Files{Certificate: good.Certificate, Key: "/none"}, "key: /none: there is no such file"},
 		{"pipe", Files{Certificate: pipe, Key: good.Key}, "certificate: " + pipe + ": this is not a file"},
 		{"half a certificate", Files{Certificate: part(t, good.Certificate), Key: good.Key}, "there is no certificate in it"},
+		{"half a chain", Files{Certificate: write(t, content(t, good.Certificate)+content(t, part(t, other.Certificate))), Key: good.Key}, "only 1 of the 2 certificates in it are complete"},
 		{"half a key", Files{Certificate: good.Certificate, Key: part(t, good.Key)}, "there is no private key in it, or only a part"},
 		{"the other key", Files{Certificate: good.Certificate, Key: other.Key}, "key: " + other.Key + ": it does not belong to the certificate in " + good.Certificate},
 		{"swapped", Files{Certificate: good.Key, Key: good.Certificate}, "there is no certificate in it"},
@@ -243,6 +250,8 @@ func TestChange(t *testing.T) {
 		}
 	}
 	testkit.Eventually(t, "the pair is reported", func() bool { return c.refused.Load() > 0 })
+	copyTo(t, next.Certificate, used.Certificate) // the same error again
+	c.served(t, 2*settleTime)
 	copyTo(t, next.Key, used.Key)
 	testkit.Eventually(t, "the new certificate is used", func() bool { return c.served(t, checkPause) != first })
 	testkit.Eventually(t, "the change is reported", func() bool { return c.changed.Load() == 1 })

@@ -174,6 +174,9 @@ func certificates(data []byte) (list []*x509.Certificate, err error) {
 		}
 		list = append(list, c)
 	}
+	if begun := bytes.Count(data, []byte("-----BEGIN CERTIFICATE-----")); begun > len(list) && len(list) > 0 {
+		return nil, fmt.Errorf("only %d of the %d certificates in it are complete; write the file again", len(list), begun)
+	}
 	if len(list) == 0 {
 		return nil, errors.New("there is no certificate in it; it must be in PEM, with lines that say BEGIN CERTIFICATE")
 	}

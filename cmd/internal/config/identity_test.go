@@ -17,6 +17,7 @@ import (
 	"polyclam/proxy/engine"
 	"polyclam/proxy/spool"
 	"polyclam/proxy/spool/spooltest"
+	"polyclam/test/testkit"
 )
 
 // identityOf returns the identity of the only node in a document.
@@ -62,8 +63,15 @@ func TestIdentityFiles(t *testing.T) {
 	server := httptest.NewTLSServer(nil)
 	defer server.Close()
 	certificate := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
+	own := testkit.NewAuthority(t).Issue("polyclam.test")
+	key, err := os.ReadFile(own.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
 	tests := []struct{ name, doc, file, text string }{
 		{"ca", fmt.Sprintf("[[engine]]\nname = \"a\"\nbackend = \"icap\"\naddress = \"tcp:127.0.0.1:11344\"\ntls = true\nca = %q\n", ca), ca, certificate},
+		{"ca of polyclam", fmt.Sprintf("[[engine]]\nname = \"a\"\nbackend = \"polyclam\"\naddress = \"tcp:127.0.0.1:1\"\ntls = true\nca = %q\n", ca), ca, certificate},
+		{"key of clamd", fmt.Sprintf("[[engine]]\nname = \"a\"\nbackend = \"clamd\"\naddress = \"tcp:127.0.0.1:1\"\ntls = true\ncertificate = %q\nkey = %q\n", own.Certificate, ca), ca, string(key)},
 		{"hashes", fmt.Sprintf("[[engine]]\nname = \"a\"\nbackend = \"inspect\"\nhashes = [%q]\n", hashes), hashes, "# none\n"},
 		{"program", fmt.Sprintf("[[engine]]\nname = \"a\"\nbackend = \"command\"\nargv = [%q, \"{path}\"]\nexit = { 0 = \"ok\" }\nok_silent = true\n", hashes), hashes, "#!/bin/sh\n"},
 	}

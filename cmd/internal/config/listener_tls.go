@@ -135,14 +135,31 @@ func (s tlsSources) config(f *File, l *Listener, r *report, log zerolog.Logger) 
 }
 
 func loadCertificates(f *File, l *Listener, r *report, log zerolog.Logger) *certs.Source {
-	log = log.With().Str("listener", l.Configured).Str("certificate", l.Certificate).Logger()
-	source, err := certs.Load(certs.Files{
-		Certificate: l.Certificate, Key: l.Key, ClientCA: l.ClientCA, ClientNames: l.ClientNames,
-		Refused: func(err error) {
-			log.Error().Str("error", err.Error()).Msg("certificate refused, the old one stays in use")
-		},
-		Changed: func(expires time.Time) { log.Info().Time("expires", expires).Msg("certificate changed") },
-	})
+	return loadFiles(f, l.path, r, log.With().Str("listener", l.Configured).Logger(),
+		certs.Files{Certificate: l.Certificate, Key: l.Key, ClientCA: l.ClientCA, ClientNames: l.ClientNames})
+}
+
+// HTTPCertificates loads the files of [http], which has TLS, and returns its configuration.
+// It adds what is doubtful to the warnings.
+func (f *File) HTTPCertificates(log zerolog.Logger) (*tls.Config, Problems) {
+	h, r := &f.HTTP, &report{file: f.Name, lines: f.lines}
+	source := loadFiles(f, httpPath, r, log.With().Str("listener", h.Address).Logger(),
+		certs.Files{Certificate: h.Certificate, Key: h.Key, ClientCA: h.ClientCA, ClientNames: h.ClientNames})
+	if source == nil {
+		return nil, r.problems
+	}
+	return source.Config(), nil
+}
+
+// loadFiles loads the files of the table at path, or reports what is wrong with them and
+// returns nil. Later changes are logged.
+func loadFiles(f *File, path position.Path, r *report, log zerolog.Logger, files certs.Files) *certs.Source {
+	log = log.With().Str("certificate", files.Certificate).Logger()
+	files.Refused = func(err error) {
+		log.Error().Str("error", err.Error()).Msg("certificate refused, the old one stays in use")
+	}
+	files.Changed = func(expires time.Time) { log.Info().Time("expires", expires).Msg("certificate changed") }
+	source, err := certs.Load(files)
 	if err != nil {
 		for _, one := range unjoined(err) {
 			key := "certificate"
@@ -150,12 +167,12 @@ func loadCertificates(f *File, l *Listener, r *report, log zerolog.Logger) *cert
 			if errors.As(one, &file) {
 				key = file.Key
 			}
-			r.fail(l.path.Key(key), "%v", one)
+			r.fail(path.Key(key), "%v", one)
 		}
 		return nil
 	}
 	for _, text := range source.Warnings() {
-		f.Warn(f.ListenerProblem(l, "certificate", "%s", text))
+		f.Warn(f.ProblemAt(path.Key("certificate"), "%s", text))
 	}
 	return source
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"time"
 
@@ -27,15 +28,25 @@ const (
 
 // IsPolyclamd reports whether a polyclamd answers at a network address.
 func IsPolyclamd(network, address string) bool {
-	h, _ := ask(network, address)
+	h, _ := ask(network, address, nil)
 	return h == polyclamd
 }
 
-// ask asks the program that listens at a network address what it is.
-func ask(network, address string) (h holder, version string) {
+// A Dial connects to a network address, as in [protocol.Client].
+type Dial func(ctx context.Context, network, address string) (net.Conn, error)
+
+// IsPolyclamdBy is IsPolyclamd for an address where a conversation begins with something else
+// than clamd's protocol, which dial does.
+func IsPolyclamdBy(dial Dial, network, address string) bool {
+	h, _ := ask(network, address, dial)
+	return h == polyclamd
+}
+
+// ask asks the program that listens at a network address what it is. dial may be nil.
+func ask(network, address string, dial Dial) (h holder, version string) {
 	ctx, cancel := context.WithTimeout(context.Background(), askTime)
 	defer cancel()
-	c := &protocol.Client{Network: network, Address: address}
+	c := &protocol.Client{Network: network, Address: address, Dial: dial}
 	version, verbs, err := c.VersionCommands(ctx)
 	var refused *protocol.ReplyError
 	switch {
@@ -53,7 +64,8 @@ func ask(network, address string) (h holder, version string) {
 
 // inUse is the error of an address at which another program listens.
 func inUse(a sockaddr.Addr) error {
-	h, version := ask(a.DialTarget())
+	network, address := a.DialTarget()
+	h, version := ask(network, address, nil)
 	return &inUseError{addr: a, holder: h, version: version}
 }
 

@@ -19,8 +19,8 @@ type Options struct {
 	// MakeDirectory creates the socket's directory wherever it is. Otherwise only a runtime
 	// directory is created, see [makesDirectory].
 	MakeDirectory bool
-	// IsPolyclamd reports whether a polyclamd serves a network address, for a listener that
-	// does not speak clamd's protocol; nil: it does. Only a [Checker] uses it.
+	// IsPolyclamd reports whether a polyclamd serves a network address, for a listener whose
+	// clients do not begin with clamd's protocol; nil: they do. Only a [Checker] uses it.
 	IsPolyclamd func(network, address string) bool
 }
 

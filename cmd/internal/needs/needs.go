@@ -39,9 +39,9 @@ const (
 	connectionMemory = 8 << 10   // goroutine, buffers, state
 	waitingMemory    = 2 << 10   // the connection alone
 	serviceMemory    = 64 << 10  // TLS, buffers, an answer
-	handshakeMemory  = 96 << 10  // the longest ClientHello, goroutine, state
+	handshakeMemory  = 112 << 10 // the longest ClientHello, goroutine, state
 	clientCertMemory = 256 << 10 // the longest chain of certificates of a client
-	tlsMemory        = 40 << 10  // keys, and the buffers for records
+	tlsMemory        = 72 << 10  // keys, and the buffers for records, after long ones
 	scanMemory       = 256 << 10 // buffers of a conversation with an engine
 )
 
@@ -176,12 +176,12 @@ func handshakes(f *config.File) (need Need) {
 	if n == 0 {
 		return nil
 	}
-	need = Need{{handshakeMemory * n, "96 KiB x limits.handshakes"}}
+	need = Need{{handshakeMemory * n, "112 KiB x limits.handshakes"}}
 	if slices.ContainsFunc(f.Listeners, func(l config.Listener) bool { return l.ClientCA != "" }) {
 		need = append(need, Term{clientCertMemory * n, "client certificates: 256 KiB x limits.handshakes"})
 	}
 	if each := tlsEach(f); each > 0 {
-		need = append(need, Term{each * int64(f.Limits.Connections), "TLS: 40 KiB x limits.connections"})
+		need = append(need, Term{each * int64(f.Limits.Connections), "TLS: 72 KiB x limits.connections"})
 	}
 	return need
 }

@@ -66,6 +66,34 @@ func TestNeedsOfDisk(t *testing.T) {
 	}
 }
 
+// TestNeedsOfTLS compares listeners that differ in TLS and client certificates.
+func TestNeedsOfTLS(t *testing.T) {
+	const k = 1 << 10
+	plain := parse(t, limits)
+	if got := handshakes(plain); got != nil {
+		t.Errorf("without TLS: %v", got)
+	}
+	listener := "[[listener]]\naddress = \"tcp:127.0.0.1:1\"\n"
+	keys := "tls = true\ncertificate = \"/c\"\nkey = \"/k\"\n"
+	before := Of(plain)
+	for _, tt := range []struct {
+		name, text string
+		memory     int64
+	}{
+		{"PROXY header", "proxy_protocol = [\"10.0.0.1\"]\n", 100 * 112 * k},
+		{"TLS", keys, 100*112*k + 1000*72*k},
+		{"client certificates", keys + "client_ca = \"/a\"\n", 100*(112+256)*k + 1000*72*k},
+	} {
+		n := Of(parse(t, limits+"handshakes = 100\n"+listener+tt.text))
+		if got := n.Memory.Sum() - before.Memory.Sum(); got != tt.memory {
+			t.Errorf("%s: %d bytes, want %d", tt.name, got, tt.memory)
+		}
+		if got := n.Descriptors.Sum() - before.Descriptors.Sum(); got != 100+listenerDescriptors {
+			t.Errorf("%s: %d descriptors, want %d", tt.name, got, 100+listenerDescriptors)
+		}
+	}
+}
+
 func TestPrint(t *testing.T) {
 	f := parse(t, clamd+sweep+limits)
 	f.FitSpool(machine.None)
