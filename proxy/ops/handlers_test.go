@@ -119,7 +119,7 @@ func TestStatusJSON(t *testing.T) {
 	if err := json.Unmarshal([]byte(body), &got); err != nil {
 		t.Fatalf("%v\n%s", err, body)
 	}
-	for _, key := range []string{"time", "started", "readiness", "version", "nodes"} {
+	for _, key := range []string{"state", "sentence", "time", "started", "readiness", "version", "nodes"} {
 		if _, ok := got[key]; !ok {
 			t.Errorf("there is no %q in\n%s", key, body)
 		}
@@ -174,4 +174,23 @@ func TestPanic(t *testing.T) {
 		t.Errorf("answer %s", answer.Status)
 	}
 	testkit.Eventually(t, "a log line", func() bool { return strings.Contains(ts.log.String(), `"panic":"oh no"`) })
+}
+
+// TestASCII writes texts that could steer a terminal.
+func TestASCII(t *testing.T) {
+	for _, text := range []string{"plain", "</script>\"'\\", "\x1b[2J\x00\x7f\x9b", "\u202ereversed\u2028", "caf\u00e9 \U0001f600", "a\xffb"} {
+		w := httptest.NewRecorder()
+		writeJSON(w, 200, map[string]string{text: text})
+		for _, c := range w.Body.Bytes() {
+			if c != '\n' && (c < ' ' || c > '~') {
+				t.Errorf("%q is written as %q", text, w.Body)
+				break
+			}
+		}
+		var got map[string]string
+		want := strings.ToValidUTF8(text, "\ufffd")
+		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || got[want] != want {
+			t.Errorf("%q is read as %q, %v", text, got, err)
+		}
+	}
 }

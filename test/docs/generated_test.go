@@ -2,7 +2,6 @@ package docs
 
 import (
 	"encoding/json"
-	"flag"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,9 +11,8 @@ import (
 	"testing"
 
 	"polyclam/test/clamdtest"
+	"polyclam/test/testkit"
 )
-
-var update = flag.Bool("update", false, "write the output of the real programs into the pages")
 
 // An output is what a program prints, for a block of that name.
 type output struct {
@@ -42,7 +40,7 @@ func TestOutput(t *testing.T) {
 					if b.name != name || p.isRecipe() || o.same(b.text) == o.same(got) {
 						continue
 					}
-					if !*update {
+					if !testkit.Updating() {
 						t.Errorf("%s:%d: run go test ./test/docs -update; the programs print:\n%s\ninstead of\n%s", p.name, b.line, got, b.text)
 						continue
 					}

@@ -14,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"polyclam/test/clamdtest"
+	"polyclam/test/testkit"
 )
 
 const picture = "docs/images/session.svg"
@@ -27,7 +28,7 @@ func TestSession(t *testing.T) {
 	if err == nil && string(have) == got {
 		return
 	}
-	if !*update {
+	if !testkit.Updating() {
 		t.Fatalf("%s shows something else than polyclam prints; run go test ./test/docs -update\n%s", picture, got)
 	}
 	if err := os.WriteFile(path, []byte(got), 0o644); err != nil {

@@ -10,6 +10,9 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files instead of comparing with them")
 
+// Updating reports whether the tests run with -update.
+func Updating() bool { return *update }
+
 // Golden compares got with a file, usually one in testdata. With
 // -update it writes the file instead.
 func Golden(t testing.TB, file string, got []byte) {

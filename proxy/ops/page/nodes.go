@@ -27,19 +27,20 @@ type engineView struct {
 
 // A nodeView is a node.
 type nodeView struct {
-	Name                         cut
-	State, StateClass            string
-	Reason                       cut
-	InFlight                     string
-	Results, Kinds               []counted
-	Failures                     string
-	Failed                       bool // there were failures in the last hour
-	Spark, SparkFailures         string
-	Latency, SparkLabel, Checked string
-	Version                      cut
-	Age                          string // of the signatures
-	Old                          bool
-	Checks                       []check
+	Name                 cut
+	State, StateClass    string
+	Reason               cut
+	InFlight             string
+	Results, Kinds       []counted
+	Failures             string
+	Failed               bool // there were failures in the last hour
+	Spark, SparkFailures string
+	SparkLabel, Checked  string
+	Latency              []string
+	Version              cut
+	Age                  string // of the signatures
+	Old                  bool
+	Checks               []check
 }
 
 type counted struct{ Name, Count string }
@@ -114,7 +115,10 @@ func (p *Page) node(e *engine.Status, n *engine.NodeStatus, judged *judge.Node, 
 	}
 	if list, ok := p.history.node(e.Name, n.Address); ok {
 		s := newSpark(&list)
-		v.Spark, v.SparkFailures, v.Latency, v.SparkLabel = s.Times, s.Failures, s.Latency, s.Label
+		v.Spark, v.SparkFailures, v.SparkLabel = s.Times, s.Failures, s.Label
+		if s.Latency != "" {
+			v.Latency = strings.Split(s.Latency, ", ")
+		}
 		v.Failed = s.Failures != ""
 	}
 	return v

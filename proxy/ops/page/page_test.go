@@ -57,7 +57,7 @@ func TestGoldenHasWhatMatters(t *testing.T) {
 	for name, parts := range map[string][]string{
 		"healthy": {
 			"<title>ok: polyclam on mx1.example.org</title>", "<strong>ok</strong>everything is usable</p>", "version 1.0.0, up 3 days", ">14:05:00 UTC</time>",
-			">up</span>", "clamd, required</span>", "inspect, optional</span>", "3 of 24 slots in use, 0 waiting", "ClamAV 1.4.6/27500", "9 hours", "p50 ", ", p95 ",
+			">up</span>", "clamd, required</span>", "inspect, optional</span>", "3 of 24 slots in use, 0 waiting", "ClamAV 1.4.6/27500", "9 hours", "p50 ", ">p95 ",
 			"Win.Trojan.Emotet-9951800-0", "4XaB90k3zQ", "uid 108 (defang)", ">512 MiB</td>", "Lines of the log lost",
 		},
 		"degraded": {
