@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -39,8 +40,8 @@ json" prints, or one of these compressed by gzip. Lines that are not about scans
 ignored.
 
 A scan cannot be judged if the configuration does not have its listener, or has an engine
-whose result is not in the line: another one had settled the verdict, or the engine is
-new. Timeouts and size limits are not judged again.
+whose result is not in the line: another one had settled the verdict, or the engine did not
+count for this listener at that time. Timeouts and size limits are not judged again.
 
 Exit status:
 
@@ -137,13 +138,22 @@ func policyText(s *replay.Summary, config string) string {
 	}
 	if len(s.Scans) > 0 {
 		b.WriteString("\n")
-		t := newTable("ID", "TIME", "LOGGED", "WOULD BE", "ENGINE", "NAME", "OBJECT")
+		tagged := slices.ContainsFunc(s.Scans, func(d replay.Different) bool { return d.Tag != "" })
+		head := []string{"ID", "TIME", "LOGGED", "WOULD BE", "ENGINE", "NAME", "OBJECT"}
+		if tagged {
+			head = append(head, "TAG")
+		}
+		t := newTable(head...)
 		for _, d := range s.Scans {
 			by := d.To
 			if by.Name == "" && d.From.Name != "" {
 				by = d.From // what passes now
 			}
-			t.add(d.ID, localTime(d.Time), kind(d.From), kind(d.To), by.Engine, by.Name, d.Object)
+			row := []string{d.ID, localTime(d.Time), kind(d.From), kind(d.To), by.Engine, by.Name, d.Object}
+			if tagged {
+				row = append(row, d.Tag)
+			}
+			t.add(row...)
 		}
 		t.write(&b, "")
 	}

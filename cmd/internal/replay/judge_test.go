@@ -74,6 +74,11 @@ func TestJudge(t *testing.T) {
 		{"a name cut off", "[[rule]]\nengine = \"a\"\nname = 'x'\ncategory = \"ok\"\n", "unix:/s", `"a":{"category":"virus","names":["` + long + `..."]},"b":{"category":"ok"}`, namesCut + ": a"},
 		{"a name with dots", "[[rule]]\nname = 'x'\ncategory = \"ok\"\n", "unix:/s", `"a":{"category":"virus","names":["V..."]},"b":{"category":"ok"}`, "virus/quarantine a V..."},
 		{"a name cut off, rules of another engine", "[[rule]]\nengine = \"b\"\nname = 'x'\ncategory = \"ok\"\n", "unix:/s", `"a":{"category":"virus","names":["` + long + `..."]},"b":{"category":"ok"}`, "virus/quarantine a " + long + "..."},
+		{"an observed engine", "[[engine]]\nname = \"c\"\nbackend = \"inspect\"\nmode = \"observe\"\n", "unix:/s", `"a":{"category":"ok"},"b":{"category":"ok"}`, "ok/ok  "},
+		{"an engine that is off", "[[engine]]\nname = \"c\"\nbackend = \"inspect\"\nmode = \"off\"\n", "unix:/s", `"a":{"category":"ok"},"b":{"category":"ok"},"c":{"category":"virus"}`, "ok/ok  "},
+		{"engines of the listener", "[[listener]]\naddress = \"unix:/b\"\nengines = [\"b\"]\n", "unix:/b", `"a":{"category":"virus"},"b":{"category":"ok"}`, "ok/ok  "},
+		{"another engine of the listener", "[[listener]]\naddress = \"unix:/b\"\nengines = [\"b\"]\n", "unix:/b", `"a":{"category":"ok"}`, noResult + ": b"},
+		{"precedence of the listener", "[[listener]]\naddress = \"unix:/b\"\nprecedence = [\"partial\", \"virus\", \"suspicious\", \"encrypted\", \"swerr\", \"interrupted\", \"cannot-execute\", \"not-installed\", \"ok\"]\n", "unix:/b", `"a":{"category":"virus"},"b":{"category":"partial"}`, "partial/quarantine b "},
 		{"no listener", "", "unix:/other", `"a":{"category":"ok"},"b":{"category":"ok"}`, noListener + ": unix:/other"},
 		{"no engine", "", "unix:/s", ``, noEngines},
 	} {

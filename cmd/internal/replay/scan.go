@@ -16,6 +16,7 @@ import (
 // escaped them.
 type Scan struct {
 	ID       string
+	Tag      string // the client's own id; may be empty
 	Time     time.Time
 	Listener string
 	Object   string
@@ -48,6 +49,7 @@ var errIncomplete = errors.New("the line is incomplete")
 type line struct {
 	Message   string                 `json:"message"`
 	ID        string                 `json:"id"`
+	Tag       string                 `json:"tag"`
 	Time      string                 `json:"time"`
 	Listener  string                 `json:"listener"`
 	Object    string                 `json:"object"`
@@ -90,7 +92,7 @@ func Parse(text []byte) (*Scan, error) {
 		return nil, errIncomplete
 	}
 	s := &Scan{
-		ID: l.ID, Time: l.time(), Listener: l.Listener, Object: l.Object,
+		ID: l.ID, Tag: l.Tag, Time: l.time(), Listener: l.Listener, Object: l.Object,
 		Verdict: Verdict{Category: l.Category, Action: l.Action, Engine: l.Engine},
 		engines: make(map[string]*report, len(l.Engines)),
 	}

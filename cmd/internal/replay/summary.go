@@ -34,6 +34,7 @@ type Change struct {
 // Different is a scan whose verdict would differ.
 type Different struct {
 	ID     string    `json:"id"`
+	Tag    string    `json:"tag,omitempty"` // the client's own id
 	Time   time.Time `json:"time,omitzero"`
 	Object string    `json:"object"`
 	From   Verdict   `json:"from"`
@@ -98,7 +99,7 @@ func (c *comparison) add(text []byte, j *Judge) {
 	c.different++
 	c.changes[[2]string{scan.Verdict.kind(), to.kind()}]++
 	if len(c.list) < c.limit {
-		c.list = append(c.list, Different{ID: scan.ID, Time: scan.Time, Object: scan.Object, From: scan.Verdict, To: to})
+		c.list = append(c.list, Different{ID: scan.ID, Tag: scan.Tag, Time: scan.Time, Object: scan.Object, From: scan.Verdict, To: to})
 	}
 }
 
