@@ -57,24 +57,25 @@ func (h *handshake) run() {
 	if l == nil {
 		return
 	}
+	from := h.peer
 	if !h.headed && l.Balancers.Has(h.peer.addr.Addr()) {
-		from, err := h.header()
-		if err != nil {
+		var err error
+		if from, err = h.header(); err != nil {
 			h.failed(err, nil, l)
 			return
 		}
-		if !h.srv.allowed(h.nc, from, h.address, l) {
-			return
-		}
-		if l.TLS != nil && from.key != h.peer.key {
-			moved = true
-			if !h.srv.moveHandshake(h, from) {
-				h.refused()
-			}
-			return
-		}
-		h.peer = from
 	}
+	if !h.srv.allowed(h.nc, from, h.address, l) { // also after a reload while it waited
+		return
+	}
+	if l.TLS != nil && from.key != h.peer.key {
+		moved = true
+		if !h.srv.moveHandshake(h, from) {
+			h.refused()
+		}
+		return
+	}
+	h.peer = from
 	nc, err := h.secure(l)
 	if err != nil {
 		h.failed(err, nc, l)

@@ -11,14 +11,11 @@ import "time"
 func (cs *connections) admitHandshake(h *handshake, reserved bool) bool {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	cs.places.Cancel()
-	if reserved {
-		cs.hands.Cancel()
-	}
-	cs.serveWaiting() // the place that was reserved for a session
+	cs.cancelPlace(reserved)
 	if cs.closing {
 		return false
 	}
+	cs.serveWaiting() // the place that was reserved for a session
 	cs.serving.Add(1)
 	if !cs.placeHandshake(h) {
 		cs.serving.Done()

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -46,8 +47,8 @@ func (o *observers) init() {
 // stop calls the scans off. Those that begin later are called off too.
 func (o *observers) stop() { o.cancel(errStopping) }
 
-// hold takes a place for an object that has size bytes of the spool. If it returns true, release must
-// follow.
+// hold takes a place for an object that has size bytes of the spool. If it returns true,
+// release must follow.
 func (o *observers) hold(size int64, sp *spool.Spool) bool {
 	if o.scans.Add(1) > maxObserved {
 		o.scans.Add(-1)
@@ -108,7 +109,7 @@ func (b *observation) run(o *spool.Object) {
 	outcome := engine.ObservedSkipped
 	defer func() {
 		if p := recover(); p != nil {
-			b.srv.log.Error().Str("id", b.id.String()).Interface("panic", p).Msg("panic")
+			b.srv.log.Error().Str("id", b.id.String()).Interface("panic", p).Bytes("stack", debug.Stack()).Msg("panic")
 		}
 		b.engine.CountObservation(outcome)
 	}()

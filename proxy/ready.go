@@ -14,7 +14,7 @@ import (
 // Readiness says whether a load balancer should send clients to this server.
 type Readiness struct {
 	Ready    bool     `json:"ready"`
-	Draining bool     `json:"draining"`          // it is about to stop, or an operator drains it
+	Draining bool     `json:"draining"`          // it is about to stop
 	Reasons  []string `json:"reasons,omitempty"` // why it is not ready
 	// FreeSlots is how many more scans the required engine with the fewest free slots
 	// can take now, of Slots.
@@ -182,9 +182,8 @@ func (s *Server) spoolReasons(limits Limits) []string {
 }
 
 // turnsAway reports whether a new connection to the listener at address is closed unread,
-// because the server is not ready. A server
-// that is only draining serves it: its load balancer has sent it before it could know, and
-// only its checks, PING, fail.
+// because the server is not ready. A server that is only draining serves it: its load
+// balancer has sent it before it could know, and only its checks, PING, fail.
 func (s *Server) turnsAway(address string) bool {
 	r := s.Readiness()
 	if r.Ready || r.Draining {

@@ -158,6 +158,7 @@ func (s *Server) Alive() {
 	s.running.list()
 	s.Readiness()
 	s.rates.Alive()
+	s.records.Since()
 	g := s.generations.hold()
 	s.generations.release(g)
 	for _, e := range g.cfg.Engines {

@@ -231,62 +231,6 @@ prints why, and the old one stays in use.
 	})
 }
 
-func (t *tool) healthCommand() *cobra.Command {
-	var o steerOptions
-	return t.steerCommand(&cobra.Command{
-		Use:   "health NAME",
-		Short: "Check an engine now, and show the results",
-		Long: `polyclamd gives each node of the engine its test objects, and the answers decide, as
-always, whether the node is used.
-
-Exit status: 0 if every node is usable, 1 if one is not, or if polyclamd refuses the
-command, 2 if polyclamd cannot be asked.
-`,
-		Example: "  polyclam health clamav",
-		Args:    wantArguments(1, nil, "engine"),
-		ValidArgsFunction: func(_ *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
-			if len(args) > 0 {
-				return complete(nil, prefix)
-			}
-			return complete(t.knownNodes(""), prefix)
-		},
-	}, &o, func(args []string) (int, error) { return t.health(o, args[0]) })
-}
-
-// healthAnswer is the answer to /health.
-type healthAnswer struct {
-	engine.Status
-	Unfinished bool `json:"unfinished,omitempty"`
-}
-
-func (t *tool) health(o steerOptions, name string) (int, error) {
-	var answer healthAnswer
-	if err := t.steer(slowTimeout, "/health", map[string]any{"engine": name}, &answer, name, ""); err != nil {
-		return 0, err
-	}
-	status := exitOK
-	tab := newTable("ENGINE", "NODE", "STATE", "CLEAN", "EICAR", "ENCRYPTED", "MAIL", "VERSION")
-	var reasons strings.Builder
-	for _, n := range answer.Nodes {
-		if n.State != "up" && n.State != "reloading" || answer.Unfinished {
-			status = exitFound
-		}
-		tab.add(answer.Name, n.Address, n.State, string(n.Canary.Clean), string(n.Canary.EICAR), string(n.Canary.Encrypted), string(n.Canary.Mail), n.Version)
-		if reason := cmp.Or(n.Reason, n.Canary.Error); reason != "" {
-			reasons.WriteString(printable(strings.TrimSpace(answer.Name+" "+n.Address)+" is "+n.State+": "+reason) + "\n")
-		}
-	}
-	if answer.Unfinished {
-		reasons.WriteString("the check has not ended yet, and goes on; polyclam status shows its results\n")
-	}
-	if o.json {
-		return status, t.write(jsonLine(answer))
-	}
-	var b strings.Builder
-	tab.write(&b, "")
-	return status, t.write(b.String() + reasons.String())
-}
-
 // steer sends a command. If the engine or node that it names is unknown, the error suggests
 // one.
 func (t *tool) steer(within time.Duration, path string, body, answer any, engineName, node string) error {
@@ -326,46 +270,4 @@ func (c *adminClient) suggestion(engineName, node string) string {
 		return suggest.Unknown("node", node, nodes)
 	}
 	return ""
-}
-
-// completionTimeout is how long a shell waits for names.
-const completionTimeout = 500 * time.Millisecond
-
-// complete completes a word with those that begin with prefix.
-func complete(words []string, prefix string) ([]string, cobra.ShellCompDirective) {
-	var list []string
-	for _, w := range words {
-		if strings.HasPrefix(w, prefix) && isPrintable(w) {
-			list = append(list, w)
-		}
-	}
-	return list, cobra.ShellCompDirectiveNoFileComp
-}
-
-// knownNodes returns the addresses of an engine's nodes for the shell, or the names of all
-// engines if engineName is empty.
-func (t *tool) knownNodes(engineName string) (names []string) {
-	p, err := t.places()
-	if err != nil {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), completionTimeout)
-	defer cancel()
-	for _, at := range p.list {
-		records, err := newClient(at).XStatus(ctx)
-		if err != nil {
-			continue
-		}
-		for _, n := range readStatus(records).Nodes {
-			name := n.Engine
-			if engineName != "" {
-				name = n.Address
-			}
-			if (engineName == "" || n.Engine == engineName) && name != "" && !slices.Contains(names, name) {
-				names = append(names, name)
-			}
-		}
-		return names
-	}
-	return nil
 }

@@ -133,32 +133,6 @@ func TestTopAfterRestart(t *testing.T) {
 	}
 }
 
-func TestQuantile(t *testing.T) {
-	last := len(count.Bounds)
-	for _, c := range []struct {
-		name   string
-		counts map[int]uint64
-		q      float64
-		want   time.Duration
-	}{
-		{"one bucket", map[int]uint64{0: 10}, 0.5, 500 * time.Microsecond},
-		{"second bucket", map[int]uint64{0: 1, 1: 1}, 0.95, 2350 * time.Microsecond},
-		{"gap", map[int]uint64{0: 1, 9: 99}, 0.005, 500 * time.Microsecond},
-		{"above the last", map[int]uint64{last: 5}, 0.5, count.Bounds[last-1]},
-	} {
-		var v count.Value
-		for i, n := range c.counts {
-			v.Counts[i] = n
-		}
-		if got, ok := quantile(v, c.q); !ok || got.Round(time.Microsecond) != c.want {
-			t.Errorf("%s: %v, %v, want %v", c.name, got, ok, c.want)
-		}
-	}
-	if _, ok := quantile(count.Value{}, 0.5); ok {
-		t.Error("nothing has a quantile")
-	}
-}
-
 func TestKeysOf(t *testing.T) {
 	for in, want := range map[string]string{"q": "q", "\x1b": "\x1b", "\x1b[A": "", "\x1b[1;5Cs": "s", "\x1bOP": "", "a\xffb": "ab", "\n": "\r", "\x08": "\x7f", "\x1b[": "", "\x01": ""} {
 		if got := string(keysOf([]byte(in))); got != want {

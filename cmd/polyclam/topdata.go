@@ -98,8 +98,8 @@ func compare(before, now *topStatus) *topTable {
 				row.slots = e.Slots / len(e.Nodes)
 			}
 			times := timesSince(now.times(e.Name, n.Address), before.times(e.Name, n.Address))
-			row.p50, row.hasTimes = quantile(times, 0.50)
-			row.p95, _ = quantile(times, 0.95)
+			row.p50, row.hasTimes = times.Quantile(0.50)
+			row.p95, _ = times.Quantile(0.95)
 			t.failures += row.failures
 			t.rows = append(t.rows, row)
 		}
@@ -150,29 +150,4 @@ func (s *topStatus) times(engineName, address string) count.Value {
 		}
 	}
 	return count.Value{}
-}
-
-// quantile estimates a quantile, in proportion within a bucket. For durations above the last
-// bound it returns that bound. ok is false if there are none.
-func quantile(v count.Value, q float64) (d time.Duration, ok bool) {
-	total := v.Total()
-	if total == 0 {
-		return 0, false
-	}
-	rank := q * float64(total)
-	below := 0.0
-	for i, n := range v.Counts {
-		if i >= len(count.Bounds) {
-			break
-		}
-		if below+float64(n) >= rank && n > 0 {
-			low := time.Duration(0)
-			if i > 0 {
-				low = count.Bounds[i-1]
-			}
-			return low + time.Duration(float64(count.Bounds[i]-low)*(rank-below)/float64(n)), true
-		}
-		below += float64(n)
-	}
-	return count.Bounds[len(count.Bounds)-1], true
 }

@@ -28,6 +28,38 @@ func TestHistogram(t *testing.T) {
 	}
 }
 
+func TestQuantile(t *testing.T) {
+	last := len(Bounds)
+	for _, tt := range []struct {
+		name   string
+		counts map[int]uint64 // by bucket
+		q      float64
+		want   time.Duration
+		none   bool
+	}{
+		{name: "empty", q: 0.5, none: true},
+		{name: "half of the first bucket", counts: map[int]uint64{0: 10}, q: 0.5, want: 500 * time.Microsecond},
+		{name: "all of it", counts: map[int]uint64{0: 10}, q: 1, want: time.Millisecond},
+		{name: "the second bucket", counts: map[int]uint64{0: 10, 1: 10}, q: 0.75, want: 1750 * time.Microsecond},
+		{name: "near the end of the second", counts: map[int]uint64{0: 1, 1: 1}, q: 0.95, want: 2350 * time.Microsecond},
+		{name: "empty ones between", counts: map[int]uint64{0: 1, 9: 1}, q: 1, want: time.Second},
+		{name: "before the empty ones", counts: map[int]uint64{0: 1, 9: 99}, q: 0.005, want: 500 * time.Microsecond},
+		{name: "above the last bound", counts: map[int]uint64{last: 3}, q: 0.5, want: Bounds[last-1]},
+	} {
+		var v, twice Value
+		for i, n := range tt.counts {
+			v.Counts[i] = n
+		}
+		twice.Add(v)
+		twice.Add(v)
+		for _, v := range []Value{v, twice} {
+			if got, ok := v.Quantile(tt.q); got.Round(time.Microsecond) != tt.want || ok == tt.none {
+				t.Errorf("%s: %v, %v; want %v", tt.name, got, ok, tt.want)
+			}
+		}
+	}
+}
+
 func TestTimes(t *testing.T) {
 	var times Times
 	for _, size := range []int64{0, 16 << 10, 16<<10 + 1, 256 << 10, 256<<10 + 1, 4 << 20, 4<<20 + 1, 1 << 62} {

@@ -56,6 +56,32 @@ func (v Value) Total() (n uint64) {
 	return n
 }
 
+// Add adds what other has counted.
+func (v *Value) Add(other Value) {
+	v.Sum += other.Sum
+	for i, n := range other.Counts {
+		v.Counts[i] += n
+	}
+}
+
+// Quantile estimates a quantile in proportion within its bucket, as Prometheus does. It
+// returns the last bound if the quantile is above that, and false if nothing was counted.
+func (v Value) Quantile(q float64) (time.Duration, bool) {
+	total := v.Total()
+	if total == 0 {
+		return 0, false
+	}
+	rank, below, lower := q*float64(total), 0.0, time.Duration(0)
+	for i, upper := range Bounds {
+		n := float64(v.Counts[i])
+		if n > 0 && below+n >= rank {
+			return lower + time.Duration(float64(upper-lower)*(rank-below)/n), true
+		}
+		below, lower = below+n, upper
+	}
+	return lower, true
+}
+
 // Since returns what v has counted since an earlier value.
 func (v Value) Since(earlier Value) Value {
 	v.Sum -= earlier.Sum

@@ -53,6 +53,9 @@ type ByCategory [categories]uint64
 // Of returns the count of one category.
 func (v ByCategory) Of(c backends.Category) uint64 { return v[indexOf(c)] }
 
+// Add adds to the count of one category.
+func (v *ByCategory) Add(c backends.Category, n uint64) { v[indexOf(c)] += n }
+
 // All iterates over all categories, in the default precedence.
 func (v ByCategory) All() iter.Seq2[backends.Category, uint64] {
 	return func(yield func(backends.Category, uint64) bool) {
@@ -91,7 +94,7 @@ func (v *ByCategory) UnmarshalJSON(text []byte) error {
 	}
 	*v = ByCategory{}
 	for c, n := range m {
-		v[indexOf(c)] += n
+		v.Add(c, n)
 	}
 	return nil
 }

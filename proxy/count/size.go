@@ -27,6 +27,14 @@ type Times [Classes]Histogram
 // Observe adds one duration.
 func (t *Times) Observe(size int64, d time.Duration) { t[class(size)].Observe(d) }
 
+// Sum adds up what was counted in each class.
+func Sum(classes [Classes]Value) (all Value) {
+	for _, v := range classes {
+		all.Add(v)
+	}
+	return all
+}
+
 // Value returns what has been counted in each class, see [Histogram.Value].
 func (t *Times) Value() (v [Classes]Value) {
 	for i := range t {

@@ -44,9 +44,9 @@ type Config struct {
 	// PoisonTime is how long an object is withheld from the engine after the engine has
 	// died or hung on it three times; 0: objects are never withheld.
 	PoisonTime time.Duration
-	// MaxSignatureAge is the age above which a node's signatures are reported as old. The
-	// node stays in use, unless SuspendStale is set. 0: no limit. It applies to engines that report the time of their
-	// database.
+	// MaxSignatureAge is the age above which a node's signatures are reported as old;
+	// 0: no limit. It applies to engines that report the time of their database. The node
+	// stays in use, unless SuspendStale is set.
 	MaxSignatureAge time.Duration
 	// SuspendStale says that a node with older signatures is not used until they are
 	// recent again. It needs Canary, since health checks notice that.

@@ -149,16 +149,3 @@ func (p *pool) CheckNow(ctx context.Context) error {
 		return done
 	})
 }
-
-// UsableNodes is how many nodes scans may use at this moment.
-func (p *pool) UsableNodes() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	usable := 0
-	for _, n := range p.nodes {
-		if p.usable(n) {
-			usable++
-		}
-	}
-	return usable
-}

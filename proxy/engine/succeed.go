@@ -11,7 +11,8 @@ import (
 // configuration: waiting scans keep waiting, counters go on, and a node that has not
 // changed keeps its backend with its open connections, its slots and everything known about
 // it. A mode that SetMode set stays unless the configured mode changes, and a drained node
-// stays drained as long as its address does. Nodes that are gone are closed after their last scan.
+// stays drained as long as its address does. Nodes that are gone are closed after their last
+// scan.
 //
 // Call it before any other method of e. If the two are not the same engine, it changes
 // nothing and returns false: then run e, and close previous. If it returns true do neither:

@@ -43,8 +43,8 @@ func TestSuspendStale(t *testing.T) {
 		for range 4 {
 			wantScan(t, e, "x", backends.OK)
 		}
-		if a.asked() != 0 || b.asked() != 4 || e.UsableNodes() != 1 {
-			t.Errorf("a got %d scans, b got %d, %d usable", a.asked(), b.asked(), e.UsableNodes())
+		if a.asked() != 0 || b.asked() != 4 || e.Status().Nodes[0].Usable || !e.Status().Nodes[1].Usable {
+			t.Errorf("a got %d scans, b got %d: %+v", a.asked(), b.asked(), e.Status().Nodes)
 		}
 		time.Sleep(24 * time.Hour)
 		wantState(t, e, "down", "down")

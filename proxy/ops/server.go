@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -95,8 +96,19 @@ func (s *Server) Apply(c Config) {
 	if c.HTTP {
 		var ctx context.Context
 		ctx, s.endPage = context.WithCancel(context.Background())
-		go p.Run(ctx)
+		go s.samplePage(ctx, p)
 	}
+}
+
+// samplePage takes the samples of the page until ctx ends. After a panic it takes no more:
+// scans must not end with the page.
+func (s *Server) samplePage(ctx context.Context, p *page.Page) {
+	defer func() {
+		if v := recover(); v != nil {
+			s.log.Error().Interface("panic", v).Bytes("stack", debug.Stack()).Msg("panic")
+		}
+	}()
+	p.Run(ctx)
 }
 
 // withProtocols returns c with HTTP/2 and HTTP/1.1, or nil if c is nil.

@@ -30,14 +30,7 @@ func (h *handler) status(w http.ResponseWriter, _ *http.Request) {
 func latencies(s *proxy.Snapshot) (list []latency) {
 	for _, e := range s.Engines {
 		for _, n := range e.Nodes {
-			one := latency{Engine: e.Name, Node: n.Address}
-			for _, v := range n.Counters.Times {
-				one.Times.Sum += v.Sum
-				for i, c := range v.Counts {
-					one.Times.Counts[i] += c
-				}
-			}
-			list = append(list, one)
+			list = append(list, latency{e.Name, n.Address, count.Sum(n.Counters.Times)})
 		}
 	}
 	return list

@@ -11,7 +11,10 @@
 package metrics
 
 import (
+	"fmt"
 	"net/http"
+	"runtime/debug"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -29,24 +32,25 @@ const maxScrapes = 4
 func Handler(s *proxy.Server) http.Handler { return handler(s.Snapshot) }
 
 func handler(snapshot func() proxy.Snapshot) http.Handler {
-	r := prometheus.NewRegistry()
+	r, c := prometheus.NewRegistry(), newCollector(snapshot)
 	r.MustRegister(
-		newCollector(snapshot),
+		c,
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
-	return promhttp.HandlerFor(r, promhttp.HandlerOpts{
+	return c.guarded(promhttp.HandlerFor(r, promhttp.HandlerOpts{
 		// One metric that cannot be written must not hide the others from an operator.
 		ErrorHandling:       promhttp.ContinueOnError,
 		Registry:            r, // counts such errors
 		MaxRequestsInFlight: maxScrapes,
-	})
+	}))
 }
 
 // A collector writes a snapshot as metrics. It is safe for concurrent use.
 type collector struct {
 	snapshot func() proxy.Snapshot
 	families []family
+	panicked atomic.Pointer[string] // the last panic of Collect, until guarded has it
 }
 
 func newCollector(snapshot func() proxy.Snapshot) *collector {
@@ -65,12 +69,29 @@ func (c *collector) Describe(descs chan<- *prometheus.Desc) {
 	}
 }
 
-// Collect implements [prometheus.Collector].
+// Collect implements [prometheus.Collector]. The library calls it on a goroutine of its own,
+// where a panic would end the daemon.
 func (c *collector) Collect(metrics chan<- prometheus.Metric) {
+	defer func() {
+		if v := recover(); v != nil {
+			text := fmt.Sprintf("%v\n%s", v, debug.Stack())
+			c.panicked.Store(&text)
+		}
+	}()
 	s := newState(c.snapshot())
 	for _, f := range c.families {
 		f.write(s, &writer{family: f, metrics: metrics})
 	}
+}
+
+// guarded returns h, which panics if Collect did.
+func (c *collector) guarded(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.ServeHTTP(w, r)
+		if text := c.panicked.Swap(nil); text != nil {
+			panic(*text)
+		}
+	})
 }
 
 // A family is the metrics with one name.

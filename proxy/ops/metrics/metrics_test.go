@@ -203,6 +203,17 @@ func TestGzip(t *testing.T) {
 	}
 }
 
+// TestPanic checks that a panic reaches the server, which survives it and logs it.
+func TestPanic(t *testing.T) {
+	defer func() {
+		if text, _ := recover().(string); !strings.HasPrefix(text, "out of paper\n") || !strings.Contains(text, "metrics_test.go") {
+			t.Errorf("the panic is %q", text)
+		}
+	}()
+	h := handler(func() proxy.Snapshot { panic("out of paper") })
+	h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/metrics", nil))
+}
+
 // TestBusy holds as many scrapes as are allowed. The next one is refused.
 func TestBusy(t *testing.T) {
 	begun, release := make(chan struct{}), make(chan struct{})

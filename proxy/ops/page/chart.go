@@ -118,15 +118,16 @@ type spark struct {
 
 // newSpark draws the 95th percentile of each minute, and marks minutes with failures.
 func newSpark(list *[minutes]nodeMinute) (s spark) {
-	var all latencies
+	var all count.Value
 	var p95 [minutes]time.Duration
 	var most time.Duration
 	var failures uint64
 	for i := range list {
 		m := &list[i]
-		all.add(&m.times)
+		v := m.times.value()
+		all.Add(v)
 		failures += uint64(m.failures)
-		p95[i], _ = m.times.quantile(0.95)
+		p95[i], _ = v.Quantile(0.95)
 		most = max(most, p95[i])
 	}
 	var times, fails strings.Builder
@@ -140,8 +141,8 @@ func newSpark(list *[minutes]nodeMinute) (s spark) {
 		}
 	}
 	s.Times, s.Failures = times.String(), fails.String()
-	if half, ok := all.quantile(0.5); ok {
-		high, _ := all.quantile(0.95)
+	if half, ok := all.Quantile(0.5); ok {
+		high, _ := all.Quantile(0.95)
 		s.Latency = "p50 " + latency(half) + ", p95 " + latency(high)
 		s.Label = "p95 by minute, at most " + latency(most)
 	}

@@ -46,9 +46,9 @@ func TestHeights(t *testing.T) {
 
 func TestChart(t *testing.T) {
 	var hour [minutes]count.ByCategory
-	add(&hour[59], backends.OK, 75)
-	add(&hour[59], backends.Virus, 25)
-	add(&hour[0], backends.OK, 50)
+	hour[59].Add(backends.OK, 75)
+	hour[59].Add(backends.Virus, 25)
+	hour[0].Add(backends.OK, 50)
 	newest := time.Date(2026, 11, 23, 14, 5, 0, 0, time.UTC)
 	c := newChart("All objects", &hour, everything, newest)
 	if c.Max != "100" || c.From != "13:06" || c.To != "14:05" || len(c.Areas) != 2 {

@@ -4,7 +4,6 @@ import (
 	"sync"
 	"time"
 
-	"polyclam/backends"
 	"polyclam/proxy"
 	"polyclam/proxy/count"
 )
@@ -16,6 +15,14 @@ const (
 
 // latencies are durations by bucket, as in [count.Value].
 type latencies [len(count.Bounds) + 1]uint32
+
+// value returns l in the wider form that can be added up. It has no sum of the durations.
+func (l *latencies) value() (v count.Value) {
+	for i, n := range l {
+		v.Counts[i] = uint64(n)
+	}
+	return v
+}
 
 // A nodeMinute is what a node did in one minute.
 type nodeMinute struct {
@@ -70,7 +77,7 @@ func (h *history) add(s *proxy.Snapshot) {
 	for i := range s.Engines {
 		for j := range s.Engines[i].Nodes {
 			n := &s.Engines[i].Nodes[j]
-			h.addNode(nodeKey{s.Engines[i].Name, n.Address}, n.Counters.Failures, sum(n.Counters.Times[:]))
+			h.addNode(nodeKey{s.Engines[i].Name, n.Address}, n.Counters.Failures, count.Sum(n.Counters.Times))
 		}
 	}
 	for key, n := range h.nodes {
@@ -107,7 +114,7 @@ func (h *history) addScans(scans []proxy.ScanCount, first bool) {
 		key.Count = 0
 		next[key] = c.Count
 		if !first {
-			add(&h.verdicts[slot(h.newest)], c.Category, since(c.Count, h.scans[key]))
+			h.verdicts[slot(h.newest)].Add(c.Category, since(c.Count, h.scans[key]))
 		}
 	}
 	h.scans = next
@@ -158,58 +165,4 @@ func (h *history) node(engine, address string) (list [minutes]nodeMinute, ok boo
 		return list, false
 	}
 	return n.minutes.ordered(h.newest), true
-}
-
-// sum adds up the durations of all size classes.
-func sum(classes []count.Value) (v count.Value) {
-	for _, c := range classes {
-		for i, n := range c.Counts {
-			v.Counts[i] += n
-		}
-	}
-	return v
-}
-
-// add adds n to the count of a category.
-func add(v *count.ByCategory, c backends.Category, n uint64) {
-	i := 0
-	swerr := 0
-	for category := range v.All() {
-		switch category {
-		case c:
-			v[i] += n
-			return
-		case backends.SWErr:
-			swerr = i
-		}
-		i++
-	}
-	v[swerr] += n // an unknown one, as everywhere
-}
-
-// quantile estimates a quantile within its bucket, as Prometheus does. It returns false if
-// nothing was counted, and the last bound if it is above that.
-func (l *latencies) quantile(q float64) (time.Duration, bool) {
-	total := 0.0
-	for _, n := range l {
-		total += float64(n)
-	}
-	if total == 0 {
-		return 0, false
-	}
-	rank, below, lower := q*total, 0.0, time.Duration(0)
-	for i, upper := range count.Bounds {
-		if n := float64(l[i]); n > 0 && below+n >= rank {
-			return lower + time.Duration(float64(upper-lower)*(rank-below)/n), true
-		}
-		below += float64(l[i])
-		lower = upper
-	}
-	return lower, true
-}
-
-func (l *latencies) add(o *latencies) {
-	for i, n := range o {
-		l[i] += n
-	}
 }

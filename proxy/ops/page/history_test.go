@@ -6,7 +6,6 @@ import (
 
 	"polyclam/backends"
 	"polyclam/proxy"
-	"polyclam/proxy/count"
 	"polyclam/proxy/engine"
 )
 
@@ -122,30 +121,5 @@ func TestHistoryIsBounded(t *testing.T) {
 	h.add(&proxy.Snapshot{Time: minute0.Add(time.Minute)})
 	if len(h.nodes) != 0 {
 		t.Errorf("%d nodes are left of engines that were removed", len(h.nodes))
-	}
-}
-
-func TestQuantile(t *testing.T) {
-	for _, tt := range []struct {
-		name   string
-		counts map[int]uint32 // by bucket
-		q      float64
-		want   time.Duration
-		none   bool
-	}{
-		{name: "empty", q: 0.5, none: true},
-		{name: "half of the first bucket", counts: map[int]uint32{0: 10}, q: 0.5, want: 500 * time.Microsecond},
-		{name: "all of it", counts: map[int]uint32{0: 10}, q: 1, want: time.Millisecond},
-		{name: "the second bucket", counts: map[int]uint32{0: 10, 1: 10}, q: 0.75, want: 1750 * time.Microsecond},
-		{name: "empty ones between", counts: map[int]uint32{0: 1, 9: 1}, q: 1, want: time.Second},
-		{name: "above the last bound", counts: map[int]uint32{len(count.Bounds): 3}, q: 0.5, want: count.Bounds[len(count.Bounds)-1]},
-	} {
-		var l latencies
-		for i, n := range tt.counts {
-			l[i] = n
-		}
-		if got, ok := l.quantile(tt.q); got != tt.want || ok == tt.none {
-			t.Errorf("%s: %v, %v; want %v", tt.name, got, ok, tt.want)
-		}
 	}
 }

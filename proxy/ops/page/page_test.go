@@ -58,7 +58,7 @@ func TestGoldenHasWhatMatters(t *testing.T) {
 		"healthy": {
 			"<title>ok: polyclam on mx1.example.org</title>", "<strong>ok</strong>everything is usable</p>", "version 1.0.0, up 3 days", ">14:05:00 UTC</time>",
 			">up</span>", "clamd, required</span>", "inspect, optional</span>", "3 of 24 slots in use, 0 waiting", "ClamAV 1.4.6/27500", "9 hours", "p50 ", ">p95 ",
-			"Win.Trojan.Emotet-9951800-0", "4XaB90k3zQ", "uid 108 (defang)", ">512 MiB</td>", "Lines of the log lost",
+			"Win.Trojan.Emotet-9951800-0", "4XaB90k3zQ", "uid 108 (defang)", ">512 MiB</td>", "Lines of the log lost", "Connections not allowed", "Handshakes failed", "Not scanned: too many scans",
 		},
 		"degraded": {
 			"<strong>degraded</strong>polyclamd is up; 1 of 2 nodes of clamav is down; the signatures of sophos are 9 days old; inspect (optional) is down: ",

@@ -92,8 +92,8 @@ func losses(s *proxy.Snapshot) (list []loss) {
 	r := &s.Server.Refusals
 	add("Lines of the log lost", s.LogLinesLost, bad, "its reader is too slow")
 	add("Connections refused", uint64(r.ConnectionsRefused), warn, "")
-	add("Connections of clients that are not allowed", uint64(r.NotAllowed), warn, "see the key allow")
-	add("Handshakes failed", uint64(r.HandshakesFailed), warn, "TLS or PROXY headers")
+	add("Connections not allowed", uint64(r.NotAllowed), warn, "their clients are not in allow of the listener")
+	add("Handshakes failed", uint64(r.HandshakesFailed), warn, "TLS, or the PROXY header of a load balancer")
 	add("Commands refused", uint64(r.CommandsRefused), warn, "")
 	add("Not scanned: the client had gone", uint64(r.NotScannedGone), "", "or was too slow")
 	add("Not scanned: too large", uint64(r.NotScannedLimit), warn, "larger than the limit on streams")
@@ -101,7 +101,7 @@ func losses(s *proxy.Snapshot) (list []loss) {
 	add("Not scanned: may not read the file", uint64(r.NotScannedDenied), warn, "")
 	add("Not scanned: no such file", uint64(r.NotScannedPath), "", "")
 	add("Not scanned: its file system did not answer", uint64(r.NotScannedHung), bad, "")
-	add("Not scanned: too many scans per second", uint64(r.NotScannedRate), warn, "of one client")
+	add("Not scanned: too many scans", uint64(r.NotScannedRate), warn, "more than scans_per_second of the listener")
 	add("Not scanned: not sent as the protocol says", uint64(r.NotScannedOther), warn, "")
 	if s.OnFind.Runs+s.OnFind.Failures+s.OnFind.Dropped > 0 {
 		add("Runs of [on_find] that failed", uint64(s.OnFind.Failures), bad, "")

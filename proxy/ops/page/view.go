@@ -143,7 +143,7 @@ func newVerdicts(s *proxy.Snapshot, h *history) (v verdictsView) {
 		}
 	}
 	for _, c := range s.Scans {
-		add(&total, c.Category, c.Count)
+		total.Add(c.Category, c.Count)
 	}
 	for category, n := range total.All() {
 		v.Rows = append(v.Rows, verdictRow{string(category), number(hour.Of(category)), number(n), n == 0})
