@@ -39,7 +39,7 @@ const (
 	connectionMemory = 8 << 10   // goroutine, buffers, state
 	waitingMemory    = 2 << 10   // the connection alone
 	serviceMemory    = 64 << 10  // TLS, buffers, an answer
-	handshakeMemory  = 112 << 10 // the longest ClientHello, goroutine, state
+	handshakeMemory  = 128 << 10 // the longest ClientHello, goroutine, state
 	clientCertMemory = 256 << 10 // the longest chain of certificates of a client
 	tlsMemory        = 72 << 10  // keys, and the buffers for records, after long ones
 	scanMemory       = 256 << 10 // buffers of a conversation with an engine
@@ -176,7 +176,7 @@ func handshakes(f *config.File) (need Need) {
 	if n == 0 {
 		return nil
 	}
-	need = Need{{handshakeMemory * n, "112 KiB x limits.handshakes"}}
+	need = Need{{handshakeMemory * n, "128 KiB x limits.handshakes"}}
 	if slices.ContainsFunc(f.Listeners, func(l config.Listener) bool { return l.ClientCA != "" }) {
 		need = append(need, Term{clientCertMemory * n, "client certificates: 256 KiB x limits.handshakes"})
 	}

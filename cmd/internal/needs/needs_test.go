@@ -80,9 +80,9 @@ func TestNeedsOfTLS(t *testing.T) {
 		name, text string
 		memory     int64
 	}{
-		{"PROXY header", "proxy_protocol = [\"10.0.0.1\"]\n", 100 * 112 * k},
-		{"TLS", keys, 100*112*k + 1000*72*k},
-		{"client certificates", keys + "client_ca = \"/a\"\n", 100*(112+256)*k + 1000*72*k},
+		{"PROXY header", "proxy_protocol = [\"10.0.0.1\"]\n", 100 * 128 * k},
+		{"TLS", keys, 100*128*k + 1000*72*k},
+		{"client certificates", keys + "client_ca = \"/a\"\n", 100*(128+256)*k + 1000*72*k},
 	} {
 		n := Of(parse(t, limits+"handshakes = 100\n"+listener+tt.text))
 		if got := n.Memory.Sum() - before.Memory.Sum(); got != tt.memory {
