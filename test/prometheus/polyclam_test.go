@@ -178,7 +178,7 @@ func (d *daemon) load(ctx context.Context, t testing.TB, clients int, pause time
 	return func() int64 { wg.Wait(); return scans.Load() }
 }
 
-// TestScrapesUnderLoad scrapes a thousand times while clients scan and the configuration is
+// TestScrapesUnderLoad scrapes 400 times while clients scan and the configuration is
 // reloaded. No scrape fails, and no counter goes back.
 func TestScrapesUnderLoad(t *testing.T) {
 	backendtest.NoLeaks(t)
@@ -186,7 +186,7 @@ func TestScrapesUnderLoad(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	wait := d.load(ctx, t, 2, 0)
-	scrapes := 1000
+	scrapes := 400
 	if testing.Short() {
 		scrapes = 100
 	}
