@@ -120,7 +120,7 @@ func (s *Server) judgeOptional(r *Readiness, engines []*engine.Engine) {
 }
 
 // slotsOf returns the free slots of an engine's usable nodes, and whether a node is usable:
-// a health check has passed, or none is made. A node that loads signatures is: scans wait
+// a health check has passed, or none is made, and no administrator has drained it. A node that loads signatures is: scans wait
 // for it.
 func slotsOf(e *engine.Engine, st engine.Status) (free int, proven bool) {
 	each := 0
@@ -129,6 +129,7 @@ func slotsOf(e *engine.Engine, st engine.Status) (free int, proven bool) {
 	}
 	for _, n := range st.Nodes {
 		switch {
+		case n.Drained: // its state is that without it
 		case n.State == "reloading":
 			proven = true
 		case n.State == "up", n.State == "unknown" && !e.ChecksHealth():
@@ -153,6 +154,10 @@ func nodeReasons(st engine.Status) (text string) {
 		}
 		if n.Address != "" {
 			text += n.Address + ": "
+		}
+		if n.Drained {
+			text += "drained by an administrator"
+			continue
 		}
 		text += cmp.Or(n.Reason, n.Canary.Error, stateReason(n.State))
 	}
