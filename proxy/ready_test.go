@@ -94,6 +94,26 @@ func TestReadyAfterCheck(t *testing.T) {
 	ts.wantReady("")
 }
 
+// TestReadyDrained drains the only node of a required engine, and puts it back. With health
+// checks its state stays up, and without them unknown.
+func TestReadyDrained(t *testing.T) {
+	for _, ts := range []*testServer{newServer(t, checked(t, "a", true, eicarEngine())), newServer(t, nil, eicarOnly())} {
+		ts.wantReady("")
+		e := ts.cfg.Engines[0]
+		if err := e.Drain(""); err != nil {
+			t.Fatal(err)
+		}
+		ts.wantReady("the required engine " + e.Status().Name + " has no usable node: ")
+		if r := ts.fresh(); !strings.HasSuffix(r.Reasons[0], "drained by an administrator") || r.FreeSlots != 0 {
+			t.Errorf("%+v", r)
+		}
+		if err := e.Resume(""); err != nil {
+			t.Fatal(err)
+		}
+		ts.wantReady("")
+	}
+}
+
 // TestReadyEngines takes engines away and gives them back.
 func TestReadyEngines(t *testing.T) {
 	var down atomic.Bool

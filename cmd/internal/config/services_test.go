@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -110,7 +111,11 @@ func TestReadToken(t *testing.T) {
 			}
 		})
 	}
-	for _, path := range []string{filepath.Join(dir, "none"), dir} {
+	pipe := filepath.Join(dir, "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{filepath.Join(dir, "none"), dir, pipe} {
 		if token, _, err := ReadToken(path); err == nil || token != "" || !strings.HasPrefix(err.Error(), path) {
 			t.Errorf("%s: %q, %v", path, token, err)
 		}

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"syscall"
 )
 
 const (
@@ -17,7 +18,8 @@ const (
 // ReadToken reads the file of token_file in [http]. A line break at its end does not count.
 // A warning says that the token is not well protected. Neither contains the token.
 func ReadToken(path string) (token, warning string, err error) {
-	f, err := os.Open(path)
+	// Opening a pipe would block.
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return "", "", plainPathError(err)
 	}
