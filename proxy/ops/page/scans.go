@@ -1,7 +1,6 @@
 package page
 
 import (
-	"cmp"
 	"strings"
 	"time"
 
@@ -47,7 +46,10 @@ func newScan(s *record.Scan, now time.Time) scanRow {
 		r.Category, r.Action = "not scanned", ""
 	}
 	if r.Name.Text == "" {
-		r.Name = shown(cmp.Or(s.NotScanned, s.Reason), maxReason)
+		r.Name = shown(s.Reason, maxName) // the engine's row has all of it
+	}
+	if s.NotScanned != "" {
+		r.Name = shown(s.NotScanned, maxReason) // this is the only place
 	}
 	return r
 }
