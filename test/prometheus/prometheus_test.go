@@ -40,7 +40,7 @@ type server struct {
 	url string
 }
 
-// start starts a Prometheus that scrapes target four times a second.
+// start starts a Prometheus that scrapes target twice a second.
 func start(t *testing.T, target string) *server {
 	t.Helper()
 	program := require(t, "prometheus")
@@ -49,7 +49,7 @@ func start(t *testing.T, target string) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	config := fmt.Sprintf("global: {scrape_interval: 250ms, scrape_timeout: 250ms, evaluation_interval: 250ms}\nrule_files: [%q]\n"+
+	config := fmt.Sprintf("global: {scrape_interval: 500ms, scrape_timeout: 500ms, evaluation_interval: 250ms}\nrule_files: [%q]\n"+
 		"scrape_configs:\n  - job_name: polyclam\n    static_configs: [{targets: [%q]}]\n", rules, target)
 	if err := os.WriteFile(filepath.Join(dir, "prometheus.yml"), []byte(config), 0o644); err != nil {
 		t.Fatal(err)
@@ -223,7 +223,7 @@ func TestQueries(t *testing.T) {
 	wait := d.load(ctx, t, 2, 20*time.Millisecond)
 	defer func() { cancel(); wait() }()
 	testkit.Eventually(t, "Prometheus has scraped", func() bool {
-		values, err := s.query("count(count_over_time(polyclam_ready[1m]) > 20)")
+		values, err := s.query("count(count_over_time(polyclam_ready[1m]) > 8)")
 		return err == nil && len(values) == 1
 	})
 	d.lost.Store(3)
