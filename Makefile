@@ -1,7 +1,7 @@
 # Two commands: `make run` starts the daemon, `make test` installs what the tests
 # need and runs them all. `make deb rpm` builds packages, `make install` copies files.
 
-.PHONY: run build test fuzz bench load chaos chaos-mutants live man completions deb rpm install uninstall lint clean
+.PHONY: run build test fuzz bench load chaos chaos-mutants live man completions deb rpm install uninstall lint vulncheck clean
 
 FUZZTIME ?= 5s
 DURATION ?= 5m
@@ -93,11 +93,12 @@ completions: build
 	for command in polyclam polyclamd; do for shell in bash zsh fish; do \
 		$(abspath $(BIN))/$$command completion $$shell > $(BIN)/completions/$$command.$$shell || exit 1; done; done
 
-# Builds dist/polyclam_VERSION_ARCH.deb, and gets the tool for that.
+# Builds dist/polyclam_VERSION_ARCH.deb and the lists of modules (*.cdx.json, CycloneDX), and
+# gets the tools for that.
 deb:
 	$(PACKAGE) deb
 
-# Builds dist/polyclam_VERSION_ARCH.rpm.
+# Builds dist/polyclam_VERSION_ARCH.rpm and the same lists.
 rpm:
 	$(PACKAGE) rpm
 
@@ -120,6 +121,11 @@ lint:
 	go vet ./...
 	go run $(STATICCHECK) ./...
 	.ci/deadcode
+
+# Looks for known vulnerabilities. It needs a network: without one it says so and fails, and
+# CI does not run it.
+vulncheck:
+	contrib/vulncheck
 
 clean:
 	rm -rf bin dist

@@ -16,14 +16,15 @@ import (
 // TestPackages builds both packages twice, in different directories and with different
 // permissions, time zones and locales, and looks at what is in them.
 func TestPackages(t *testing.T) {
-	tool := nfpm(t)
+	t.Setenv("NFPM", packagingTool(t, "nfpm"))
+	t.Setenv("CYCLONEDX", packagingTool(t, "cyclonedx-gomod"))
 	clamdtest.RequireProgram(t, "ar")
 	first, second := t.TempDir(), t.TempDir()
-	build(t, root, tool, first)
+	build(t, root, first)
 	t.Setenv("TZ", "Asia/Tokyo")
 	t.Setenv("LC_ALL", "de_DE.UTF-8")
-	build(t, copyTree(t), tool, second)
-	for _, name := range []string{"polyclam_1.2.3_amd64.deb", "polyclam_1.2.3_amd64.rpm"} {
+	build(t, copyTree(t), second)
+	for _, name := range []string{"polyclam_1.2.3_amd64.deb", "polyclam_1.2.3_amd64.rpm", "polyclam_1.2.3_amd64.cdx.json", "polyclamd_1.2.3_amd64.cdx.json"} {
 		a, err := os.ReadFile(filepath.Join(first, name))
 		if err != nil {
 			t.Fatal(err)
@@ -40,9 +41,8 @@ func TestPackages(t *testing.T) {
 	t.Run("rpm", func(t *testing.T) { testRPM(t, filepath.Join(first, "polyclam_1.2.3_amd64.rpm")) })
 }
 
-func build(t *testing.T, dir, tool, dist string) {
+func build(t *testing.T, dir, dist string) {
 	t.Helper()
-	t.Setenv("NFPM", tool)
 	run(t, dir, "make", "-s", "deb", "rpm", "DIST="+dist, "VERSION=1.2.3", "COMMIT=c0ffee", "TIME=1795837168")
 }
 
@@ -70,6 +70,7 @@ func testDeb(t *testing.T, deb string) {
 		run(t, dir, "sh", "-n", "DEBIAN/"+script)
 	}
 	testPrograms(t, filepath.Join(dir, "usr/bin"))
+	testModules(t, dir, filepath.Dir(deb))
 	clamdtest.RequireProgram(t, "lintian")
 	run(t, ".", "lintian", "--allow-root", "--fail-on=error,warning", deb)
 }

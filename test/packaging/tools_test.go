@@ -29,12 +29,12 @@ func run(t testing.TB, dir, program string, args ...string) string {
 	return string(out)
 }
 
-// nfpm returns the path of nfpm.
-func nfpm(t testing.TB) string {
+// packagingTool returns the path of a tool that packages are made with.
+func packagingTool(t testing.TB, name string) string {
 	t.Helper()
-	out, err := exec.Command(filepath.Join(root, "contrib/packaging/nfpm")).Output()
+	out, err := exec.Command(filepath.Join(root, "contrib/packaging/tool"), name).Output()
 	if err != nil {
-		clamdtest.NotTested(t, "the packages: nfpm cannot be built here: "+err.Error())
+		clamdtest.NotTested(t, "the packages: "+name+" cannot be built here: "+err.Error())
 	}
 	return strings.TrimSpace(string(out))
 }
