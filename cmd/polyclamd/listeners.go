@@ -192,7 +192,7 @@ func (s *setup) openOne(l *config.Listener) error {
 	a := addrOf(l)
 	o := listen.Options{Mode: l.Mode, Group: int(l.Group), MakeDirectory: s.file.Name == config.DefaultName}
 	if s.isCheck {
-		o.IsPolyclamd = s.probe(l)
+		o.IsPolyclamd, o.Guard = s.probe(l), s.guard(l)
 		warning, err := s.checker.Check(a, o)
 		if warning != "" {
 			s.file.Warn(s.file.ListenerProblem(l, "address", "%q: %s", l.Address, warning))

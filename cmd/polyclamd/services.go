@@ -91,3 +91,23 @@ func (s *setup) probe(l *config.Listener) func(network, address string) bool {
 	}
 	return nil
 }
+
+// guard returns the key because of which the daemon at the address of a listener may not
+// answer --check; "": none.
+func (s *setup) guard(l *config.Listener) string {
+	switch {
+	case l.Service == config.ServiceHTTP && s.file.HTTP.ClientCA != "":
+		return "client_ca"
+	case l.Service != config.ServiceClamd:
+		return ""
+	case l.TLS:
+		return "tls"
+	case len(l.ProxyProtocol) > 0:
+		return "proxy_protocol"
+	case len(l.Allow) > 0:
+		return "allow"
+	case l.NotReady == "close":
+		return "not_ready"
+	}
+	return ""
+}

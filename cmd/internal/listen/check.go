@@ -24,8 +24,9 @@ import (
 //  4. or the service's RuntimeDirectory= will make the missing directory.
 //
 // There is only a warning if rights are missing and polyclamd.socket has the address but is not
-// active; if this user may not connect to the socket that is there; or if the program there
-// does not answer while systemd says that the daemon runs, which may be busy. Everything else
+// active; if this user may not connect to the socket that is there; if the program there
+// does not answer while systemd says that the daemon runs, which may be busy; or if the
+// listener does not answer everyone, see [Options.Guard]. Everything else
 // is an error, even a clamd that answers: polyclam does not take its place unasked.
 type Checker struct {
 	// Systemd asks systemd about polyclamd's units. It is called at most once, and only if
@@ -74,6 +75,8 @@ func (c *Checker) Check(a sockaddr.Addr, o Options) (warning string, err error) 
 		return "", nil
 	case errors.As(err, &used) && used.holder == silent && c.Running:
 		return fmt.Sprintf("%v; it does not answer, so this may be the running daemon, busy", err), nil
+	case errors.As(err, &used) && used.holder != clamd && o.Guard != "":
+		return fmt.Sprintf("%v; it may be the running daemon, which the check cannot ask because of %s", err, o.Guard), nil
 	case errors.As(err, &maybe) && errors.Is(err, syscall.EACCES):
 		return fmt.Sprintf("%v: %s may not connect to it; run the check as the user that polyclamd runs as", err, whoami()), nil
 	case lacksRights(err):

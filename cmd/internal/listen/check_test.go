@@ -61,6 +61,7 @@ func TestPassesSockets(t *testing.T) {
 func TestCheckOfTakenAddress(t *testing.T) {
 	for _, test := range []struct {
 		name, answer  string
+		guard         string
 		running       bool
 		units         func(sockaddr.Addr) Units
 		warning, fail string // nothing: good
@@ -71,6 +72,9 @@ func TestCheckOfTakenAddress(t *testing.T) {
 		{name: "another program", answer: saysHTTP, fail: "in use: another"},
 		{name: "a silent program", answer: saysNothing, fail: "in use: another program listens there and does not answer; \"ss -l"},
 		{name: "a busy daemon", answer: saysNothing, running: true, warning: "it does not answer, so this may be the running daemon, busy"},
+		{name: "a listener with TLS", answer: saysHTTP, guard: "tls", warning: "it may be the running daemon, which the check cannot ask because of tls"},
+		{name: "a silent listener with TLS", answer: saysNothing, guard: "tls", warning: "because of tls"},
+		{name: "clamd instead of TLS", answer: saysClamd, guard: "tls", fail: "a clamd answers there"},
 		{name: "systemd", answer: saysNothing, units: func(a sockaddr.Addr) Units { return Units{Sockets: []sockaddr.Addr{a}, SocketActive: true} }},
 		{name: "systemd has another", answer: saysHTTP, units: func(sockaddr.Addr) Units {
 			return Units{Sockets: []sockaddr.Addr{sockaddr.Unix("/other")}, SocketActive: true}
@@ -83,7 +87,7 @@ func TestCheckOfTakenAddress(t *testing.T) {
 				if test.units != nil {
 					c.Systemd = func() Units { return test.units(a) }
 				}
-				warning, err := c.Check(a, Options{Mode: 0o666, Group: NoGroup})
+				warning, err := c.Check(a, Options{Mode: 0o666, Group: NoGroup, Guard: test.guard})
 				wantOutcome(t, warning, err, test.warning, test.fail)
 			})
 		}

@@ -22,6 +22,9 @@ type Options struct {
 	// IsPolyclamd reports whether a polyclamd serves a network address, for a listener whose
 	// clients do not begin with clamd's protocol; nil: they do. Only a [Checker] uses it.
 	IsPolyclamd func(network, address string) bool
+	// Guard is the key because of which a polyclamd at this address may not answer a
+	// [Checker]; "": none. Then another program there is only a warning.
+	Guard string
 }
 
 // Open opens the socket at a. Its error says what to do.
