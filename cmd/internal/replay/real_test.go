@@ -155,6 +155,7 @@ type run struct {
 	daemon   *clamdtest.Polyclam
 	log      string
 	verdicts map[string]Verdict // by the hash of the object
+	lines    map[string]string  // likewise
 }
 
 // runSite runs polyclamd with a configuration and scans the objects.
@@ -175,12 +176,12 @@ func runSite(t *testing.T, toml string, objects [][]byte) *run {
 	}
 	wg.Wait()
 	p.Stop() // writes the last log lines
-	r := &run{daemon: p, verdicts: map[string]Verdict{}}
+	r := &run{daemon: p, verdicts: map[string]Verdict{}, lines: map[string]string{}}
 	var lines strings.Builder
 	for line := range strings.Lines(p.Log()) {
 		lines.WriteString(line)
 		if s, err := Parse([]byte(line)); err == nil {
-			r.verdicts[shaOf(line)] = s.Verdict
+			r.verdicts[shaOf(line)], r.lines[shaOf(line)] = s.Verdict, line
 		}
 	}
 	if r.log = lines.String(); len(r.verdicts) != len(objects) {
@@ -262,7 +263,7 @@ func TestAgainstRealRuns(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want := compareObjects(t, first.log, NewJudge(t.Context(), f, net.DefaultResolver), second.verdicts, tt.reasons)
+			want := compareObjects(t, first.log, NewJudge(t.Context(), f, net.DefaultResolver), second, tt.reasons)
 			if got := toolSummary(t, tool, log, file); !reflect.DeepEqual(got, want) {
 				t.Errorf("polyclam policy says %+v, want %+v", got, want)
 			}
@@ -280,7 +281,7 @@ func TestAgainstRealRuns(t *testing.T) {
 
 // compareObjects compares the judgement of each scan in a log with the verdict of a second
 // run. It returns the summary of the log.
-func compareObjects(t *testing.T, log string, j *Judge, second map[string]Verdict, reasons map[string]bool) *Summary {
+func compareObjects(t *testing.T, log string, j *Judge, second *run, reasons map[string]bool) *Summary {
 	t.Helper()
 	wrong, hidden := 0, 0
 	for line := range strings.Lines(log) {
@@ -288,7 +289,7 @@ func compareObjects(t *testing.T, log string, j *Judge, second map[string]Verdic
 		if err != nil {
 			continue
 		}
-		want := second[shaOf(line)]
+		want := second.verdicts[shaOf(line)]
 		v, err := j.Judge(s)
 		var reason Reason
 		switch {
@@ -301,7 +302,7 @@ func compareObjects(t *testing.T, log string, j *Judge, second map[string]Verdic
 			}
 		case v.kind() != want.kind():
 			if wrong++; wrong < 5 {
-				t.Errorf("judged %s, the second run says %s: %s", v.kind(), want.kind(), line)
+				t.Errorf("judged %s, the second run says %s:\n%s%s", v.kind(), want.kind(), line, second.lines[shaOf(line)])
 			}
 		}
 	}
@@ -313,7 +314,7 @@ func compareObjects(t *testing.T, log string, j *Judge, second map[string]Verdic
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("%d of %d scans judged, %d differ in %d ways, %d disagree with the second run", sum.Judged, len(second), sum.Different, len(sum.Changes), wrong)
+	t.Logf("%d of %d scans judged, %d differ in %d ways, %d disagree with the second run", sum.Judged, len(second.verdicts), sum.Different, len(sum.Changes), wrong)
 	for _, n := range sum.NotJudged {
 		t.Logf("not judged: %d: %s", n.Count, n.Reason)
 	}
