@@ -6,6 +6,7 @@ import (
 
 	"polyclam/cmd/internal/config"
 	"polyclam/cmd/internal/sockaddr"
+	"polyclam/proxy/engine"
 	"polyclam/proxy/policy"
 	"polyclam/proxy/printable"
 )
@@ -15,8 +16,13 @@ const maxLoggedName = 256
 
 // A Judge judges scans by the policies of a configuration.
 type Judge struct {
-	engines   []judgeEngine
-	listeners map[string]*policy.Policy // by the address of the socket, as the log has it
+	listeners map[string]*judgeListener // by the address of the socket, as the log has it
+}
+
+// judgeListener is a listener of the configuration.
+type judgeListener struct {
+	policy  *policy.Policy
+	engines []judgeEngine // those whose results count for it
 }
 
 // judgeEngine is an engine of the configuration.
@@ -30,30 +36,39 @@ type judgeEngine struct {
 // looked up, because the log has the address of the socket; one that cannot be looked up is
 // only known by its name.
 func NewJudge(ctx context.Context, f *config.File, r sockaddr.Resolver) *Judge {
-	j := &Judge{listeners: map[string]*policy.Policy{}}
-	for i := range f.Engines {
-		e := &f.Engines[i]
-		j.engines = append(j.engines, judgeEngine{
-			name: e.Name, logged: printable.Escape(e.Name, maxLoggedName), required: e.Required,
-			hasRules: slices.ContainsFunc(f.Rules, func(r config.Rule) bool { return r.Engine == "" || r.Engine == e.Name }),
-		})
-	}
+	j := &Judge{listeners: map[string]*judgeListener{}}
 	for i := range f.Listeners {
 		l := &f.Listeners[i]
 		// What Settled says must not depend on first_virus = "wait": a verdict that no
 		// answer could change is known.
 		p := *f.ListenerPolicy(l)
 		p.AnswerFirst = true
-		j.listeners[l.Address] = &p
+		listener := &judgeListener{&p, enginesOf(f, l)}
+		j.listeners[l.Address] = listener
 		addresses, err := sockaddr.Resolve(ctx, r, l.Address)
 		if err != nil {
 			continue
 		}
 		for _, a := range addresses {
-			j.listeners[a.String()] = &p
+			j.listeners[a.String()] = listener
 		}
 	}
 	return j
+}
+
+// enginesOf returns the engines whose results count for a listener.
+func enginesOf(f *config.File, l *config.Listener) (list []judgeEngine) {
+	for i := range f.Engines {
+		e := &f.Engines[i]
+		if e.Mode != engine.On || len(l.Engines) > 0 && !slices.Contains(l.Engines, e.Name) {
+			continue
+		}
+		list = append(list, judgeEngine{
+			name: e.Name, logged: printable.Escape(e.Name, maxLoggedName), required: e.Required,
+			hasRules: slices.ContainsFunc(f.Rules, func(r config.Rule) bool { return r.Engine == "" || r.Engine == e.Name }),
+		})
+	}
+	return list
 }
 
 // A Reason is why a scan cannot be judged.
@@ -79,19 +94,19 @@ const (
 	namesCut   = "the log has not all names of an engine with rules"
 )
 
-// Judge returns the verdict on a scan. An engine that the configuration does not have is left
-// out. The error is a [Reason].
+// Judge returns the verdict on a scan. An engine whose results do not count for the listener
+// in the configuration is left out. The error is a [Reason].
 func (j *Judge) Judge(s *Scan) (Verdict, error) {
-	p := j.listeners[s.Listener]
+	l := j.listeners[s.Listener]
 	switch {
-	case p == nil:
+	case l == nil:
 		return Verdict{}, Reason{noListener, s.Listener}
 	case len(s.engines) == 0:
 		return Verdict{}, Reason{noEngines, ""}
 	}
-	reports, pending := make([]policy.Report, len(j.engines)), make([]bool, len(j.engines))
+	reports, pending := make([]policy.Report, len(l.engines)), make([]bool, len(l.engines))
 	var open *Reason // why an engine is pending
-	for i, e := range j.engines {
+	for i, e := range l.engines {
 		r := s.engines[e.logged]
 		switch {
 		case r == nil:
@@ -105,13 +120,13 @@ func (j *Judge) Judge(s *Scan) (Verdict, error) {
 		}
 		reports[i].Engine, reports[i].Required = e.name, e.required
 	}
-	if open != nil && !p.Settled(reports, pending) {
+	if open != nil && !l.policy.Settled(reports, pending) {
 		return Verdict{}, *open
 	}
 	for i := range reports {
 		reports[i].Cancelled = pending[i]
 	}
-	return verdictOf(p.Merge(reports)), nil
+	return verdictOf(l.policy.Merge(reports)), nil
 }
 
 func orFirst(first *Reason, text, engine string) *Reason {

@@ -75,6 +75,10 @@ func TestJudge(t *testing.T) {
 		{"a name with dots", "[[rule]]\nname = 'x'\ncategory = \"ok\"\n", "unix:/s", `"a":{"category":"virus","names":["V..."]},"b":{"category":"ok"}`, "virus/quarantine a V..."},
 		{"a name cut off, rules of another engine", "[[rule]]\nengine = \"b\"\nname = 'x'\ncategory = \"ok\"\n", "unix:/s", `"a":{"category":"virus","names":["` + long + `..."]},"b":{"category":"ok"}`, "virus/quarantine a " + long + "..."},
 		{"no listener", "", "unix:/other", `"a":{"category":"ok"},"b":{"category":"ok"}`, noListener + ": unix:/other"},
+		{"observed", "mode = \"observe\"\n", "unix:/s", `"a":{"category":"ok"}`, "ok/ok  "},
+		{"off", "mode = \"off\"\n", "unix:/s", `"a":{"category":"ok"},"b":{"category":"virus"}`, "ok/ok  "},
+		{"not asked for the listener", "[[listener]]\naddress = \"unix:/one\"\nengines = [\"a\"]\n", "unix:/one", `"a":{"category":"ok"}`, "ok/ok  "},
+		{"asked for another listener", "[[listener]]\naddress = \"unix:/one\"\nengines = [\"a\"]\n", "unix:/s", `"a":{"category":"ok"}`, noResult + ": b"},
 		{"no engine", "", "unix:/s", ``, noEngines},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
