@@ -80,6 +80,10 @@ func TestJudge(t *testing.T) {
 		{"another engine of the listener", "[[listener]]\naddress = \"unix:/b\"\nengines = [\"b\"]\n", "unix:/b", `"a":{"category":"ok"}`, noResult + ": b"},
 		{"precedence of the listener", "[[listener]]\naddress = \"unix:/b\"\nprecedence = [\"partial\", \"virus\", \"suspicious\", \"encrypted\", \"swerr\", \"interrupted\", \"cannot-execute\", \"not-installed\", \"ok\"]\n", "unix:/b", `"a":{"category":"virus"},"b":{"category":"partial"}`, "partial/quarantine b "},
 		{"no listener", "", "unix:/other", `"a":{"category":"ok"},"b":{"category":"ok"}`, noListener + ": unix:/other"},
+		{"observed", "mode = \"observe\"\n", "unix:/s", `"a":{"category":"ok"}`, "ok/ok  "},
+		{"off", "mode = \"off\"\n", "unix:/s", `"a":{"category":"ok"},"b":{"category":"virus"}`, "ok/ok  "},
+		{"not asked for the listener", "[[listener]]\naddress = \"unix:/one\"\nengines = [\"a\"]\n", "unix:/one", `"a":{"category":"ok"}`, "ok/ok  "},
+		{"asked for another listener", "[[listener]]\naddress = \"unix:/one\"\nengines = [\"a\"]\n", "unix:/s", `"a":{"category":"ok"}`, noResult + ": b"},
 		{"no engine", "", "unix:/s", ``, noEngines},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
