@@ -12,8 +12,7 @@ import (
 
 // topView is how the table is shown.
 type topView struct {
-	address string // of polyclamd
-	sort    rune   // the key of the column; 0: the order of the configuration
+	sort    rune // the key of the column; 0: the order of the configuration
 	reverse bool
 	filter  string
 	typing  bool // the filter is being typed

@@ -327,7 +327,7 @@ func testNoScript(t *testing.T, b *browser) {
 func TestShots(t *testing.T) {
 	dir := os.Getenv("POLYCLAM_SHOTS")
 	if dir == "" {
-		t.Skip("POLYCLAM_SHOTS names no directory")
+		return // no test: pictures for people to look at
 	}
 	b := startBrowser(t)
 	wanted := func(key, name string) bool {
