@@ -116,12 +116,13 @@ func refusedByClient(alert error) handshakeFailure {
 // versions matches the list in an error of crypto/tls.
 var versions = regexp.MustCompile(`[0-9a-f]+`)
 
-// offered returns the newest of the TLS versions that an error lists: "[302 301]".
+// offered returns the newest of the TLS versions that an error lists: "[302 301]". Some
+// clients add numbers that are no versions (GREASE, RFC 8701).
 func offered(text string) string {
 	_, list, _ := strings.Cut(text, "[")
 	newest := uint64(0)
 	for _, hex := range versions.FindAllString(list, -1) {
-		if n, err := strconv.ParseUint(hex, 16, 16); err == nil {
+		if n, err := strconv.ParseUint(hex, 16, 16); err == nil && n <= tls.VersionTLS13 {
 			newest = max(newest, n)
 		}
 	}

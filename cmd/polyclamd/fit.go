@@ -62,8 +62,13 @@ func (f *fitting) apply(log zerolog.Logger) {
 
 func logChange(log zerolog.Logger, c needs.Change) {
 	message, field := "scans lowered", "max_scans"
-	if c.Key == "limits.connections" {
+	switch c.Key {
+	case "limits.connections":
 		message, field = "connections lowered", "connections"
+	case "limits.waiting":
+		message, field = "waiting lowered", "waiting"
+	case "limits.handshakes":
+		message, field = "handshakes lowered", "handshakes"
 	}
 	log.Warn().Str("key", c.Key).Int("configured", c.Before).Int(field, c.Now).Str("hint", c.Hint).Msg(message)
 }

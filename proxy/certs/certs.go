@@ -81,9 +81,6 @@ func (s *Source) Config() *tls.Config {
 	}
 }
 
-// Expires returns when the certificate in use expires.
-func (s *Source) Expires() time.Time { return s.used.Load().expires }
-
 // Warnings returns what is doubtful about the files, as they were when they were read.
 func (s *Source) Warnings() []string { return s.used.Load().warnings }
 

@@ -278,6 +278,34 @@ func TestCheckNow(t *testing.T) {
 	}
 }
 
+// slowVersion takes a moment to report its version.
+type slowVersion struct{ versioned }
+
+func (v *slowVersion) Version(ctx context.Context) (backends.Version, error) {
+	time.Sleep(10 * time.Millisecond)
+	return v.versioned.Version(ctx)
+}
+
+// TestCheckNowVersion loads other signatures between two checks.
+func TestCheckNowVersion(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := &slowVersion{versioned{text: "one"}}
+		e := New(withCanary(v))
+		run(t, e)
+		synctest.Wait()
+		for _, text := range []string{"two", "three"} {
+			time.Sleep(2 * versionAge) // between two commands
+			v.set(func(*fakeEngine) { v.text = text })
+			if err := e.CheckNow(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if got := e.Status().Nodes[0].Version; got != text {
+				t.Errorf("the version is %q, want %q", got, text)
+			}
+		}
+	})
+}
+
 func usableNodes(e *Engine) (n int) {
 	for _, node := range e.Status().Nodes {
 		if node.Usable {

@@ -16,17 +16,25 @@ import (
 
 func listenerPath(i int) position.Path { return position.Path("listener").Element(i) }
 
+// leastRate is the lowest scans_per_second.
+const leastRate = 0.0003
+
 func validateListeners(f *File, r *report) {
 	for i := range f.Listeners {
 		l, at := &f.Listeners[i], listenerPath(i)
 		validateListenerAddress(l, r, at)
-		validateListenerTLS(l, r, at)
-		validateProxyProtocol(l, r, at)
+		if !l.AgentCheck { // see validateAgent
+			validateListenerTLS(l, r, at)
+			validateProxyProtocol(l, r, at)
+		}
 		oneOf(r, at.Key("client"), "value", l.Client, status.Names())
 		oneOf(r, at.Key("status"), "value", l.Status, []status.Form{status.Plain, status.Extended, status.Annotated})
 		oneOf(r, at.Key("error_style"), "value", l.ErrorStyle, []status.ErrorStyle{status.StyleError, status.StyleClose, status.StyleLimits, status.StyleFound})
 		oneOf(r, at.Key("status_command"), "value", l.StatusCommand, []proxy.StatusDetail{proxy.StatusFull, proxy.StatusBrief, proxy.StatusOff})
 		validateAllow(l, r, at)
+		if n := l.ScansPerSecond; n > 0 && n < leastRate {
+			r.fail(at.Key("scans_per_second"), "%v is less than one scan in an hour; write at least %v, or delete the key for no limit", n, leastRate)
+		}
 		r.failKeys(at, l.Profile().Validate())
 		validateNoOverlap(f, i, r)
 		validateAgent(l, r, at)

@@ -27,24 +27,28 @@ func FitDescriptors(f *config.File, limit uint64) []Change {
 	own := need - uint64(limits.Descriptors())
 	fit := limits.Fit(int(max(limit, own) - own))
 	hint := fmt.Sprintf("%d descriptors are needed and %d are allowed: raise the hard limit (LimitNOFILE= of systemd) or lower limits.connections", need, limit)
-	f.Limits.Waiting = fit.Waiting
+	changes := lower("limits.waiting", &f.Limits.Waiting, fit.Waiting, hint)
 	if limits.Handshakes > 0 {
-		f.Limits.Handshakes = fit.Handshakes
+		changes = append(changes, lower("limits.handshakes", &f.Limits.Handshakes, fit.Handshakes, hint)...)
 	}
-	return lowerConnections(f, int64(fit.Connections), hint)
+	return append(changes, lowerConnections(f, int64(fit.Connections), hint)...)
+}
+
+// lower sets a limit to fit if that is lower.
+func lower(key string, limit *int, fit int, hint string) []Change {
+	before := *limit
+	if fit >= before {
+		return nil
+	}
+	*limit = fit
+	return []Change{{key, before, fit, hint}}
 }
 
 // minConnections is the lowest usable limits.connections.
 func minConnections(f *config.File) int64 { return int64(len(f.Listeners)) + 1 }
 
 func lowerConnections(f *config.File, fit int64, hint string) []Change {
-	before := f.Limits.Connections
-	fit = max(fit, minConnections(f))
-	if fit >= int64(before) {
-		return nil
-	}
-	f.Limits.Connections = int(fit)
-	return []Change{{"limits.connections", before, int(fit), hint}}
+	return lower("limits.connections", &f.Limits.Connections, int(max(fit, minConnections(f))), hint)
 }
 
 // FitMemory lowers limits until the needed memory fits into a hard limit: first max_scans
@@ -59,7 +63,7 @@ func FitMemory(f *config.File, limit machine.Limit) (changes []Change, fits bool
 		changes = append(changes, lowerScans(f, &f.Engines[i], limit.N-memoryForClients(f, limit.N), hint)...)
 	}
 	if memory(f).Sum() > limit.N {
-		f.Limits.Waiting = min(f.Limits.Waiting, fewestConnections)
+		changes = append(changes, lower("limits.waiting", &f.Limits.Waiting, fewestConnections, hint)...)
 	}
 	if over := memory(f).Sum() - limit.N; over > 0 {
 		each := connectionMemory + 16<<10 + tlsEach(f)

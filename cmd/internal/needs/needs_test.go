@@ -1,6 +1,7 @@
 package needs
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -138,6 +139,22 @@ func TestFitDescriptors(t *testing.T) {
 				t.Errorf("changes: %+v", changes)
 			}
 		})
+	}
+}
+
+// TestFitLowersWaiting checks that each limit that is lowered is reported.
+func TestFitLowersWaiting(t *testing.T) {
+	f := parse(t, "")
+	f.Limits.Connections, f.Limits.Waiting = 1000, 4096
+	var keys []string
+	for _, c := range FitDescriptors(f, uint64(descriptors(f).Sum())/2) {
+		keys = append(keys, c.Key)
+		if c.Now >= c.Before || c.Hint == "" {
+			t.Errorf("%+v", c)
+		}
+	}
+	if want := []string{"limits.waiting", "limits.connections"}; !slices.Equal(keys, want) || f.Limits.Waiting >= 4096 {
+		t.Errorf("lowered: %v, want %v; waiting is %d", keys, want, f.Limits.Waiting)
 	}
 }
 
