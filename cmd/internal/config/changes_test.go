@@ -43,7 +43,7 @@ func TestChanges(t *testing.T) {
 		{"removed", clamd(engine("inspect", `backend = "inspect"`)), clamd(""), "engine inspect removed"},
 		{"order", clamd(engine("inspect", `backend = "inspect"`)), listener + engine("inspect", `backend = "inspect"`) + engine("clamav", "backend = \"clamd\"\naddress = \"unix:/c\""), "the order of the engines changed"},
 		{"backend", listener + engine("e", "backend = \"clamd\"\naddress = \"tcp:a:1\""), listener + engine("e", "backend = \"sssp\"\naddress = \"tcp:a:1\""),
-				"engine e: backend: \"clamd\" -> \"sssp\"\nengine e: transport: \"auto\" -> \"data\"\nengine e: options added\nengine e: idle_limit added: 25s"},
+			"engine e: backend: \"clamd\" -> \"sssp\"\nengine e: transport: \"auto\" -> \"data\"\nengine e: options added\nengine e: idle_limit added: 25s"},
 		{"node", clamd(""), strings.Replace(clamd(""), `address = "unix:/c"`, `addresses = ["unix:/c", "unix:/d"]`, 1), `engine clamav: addresses: ["unix:/c"] -> ["unix:/c", "unix:/d"]`},
 		{"category of a rule", rules("[[rule]]\nname = 'PUA'\ncategory = \"suspicious\""), rules("[[rule]]\nname = 'PUA'\ncategory = \"ok\""), `rule "PUA": category: "suspicious" -> "ok"`},
 		{"rule in the middle", rules("[[rule]]\nname = 'A'\ncategory = \"ok\"\n[[rule]]\nname = 'B'\ncategory = \"ok\""),
