@@ -3,11 +3,10 @@ package engineconn
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"fmt"
-	"io"
+	"errors"
+	"io/fs"
 	"net"
 	"os"
-	"syscall"
 
 	"polyclam/backends"
 )
@@ -39,7 +38,7 @@ func (o *TLS) Config(network, address string) (*tls.Config, error) {
 		return nil, backends.KeyErrorf("tls", "TLS on a Unix socket needs server_name, the name in the server's certificate")
 	}
 	if o.CA != "" {
-		pem, err := readPEM(o.CA)
+		pem, err := os.ReadFile(o.CA)
 		if err != nil {
 			return nil, &backends.KeyError{Key: "ca", Err: err}
 		}
@@ -65,39 +64,15 @@ func (o *TLS) pair() (tls.Certificate, error) {
 	case o.Key == "":
 		return tls.Certificate{}, backends.KeyErrorf("certificate", "needs key, the file with its private key")
 	}
-	certificate, err := readPEM(o.Certificate)
-	if err != nil {
-		return tls.Certificate{}, &backends.KeyError{Key: "certificate", Err: err}
-	}
-	key, err := readPEM(o.Key)
-	if err != nil {
-		return tls.Certificate{}, &backends.KeyError{Key: "key", Err: err}
-	}
-	pair, err := tls.X509KeyPair(certificate, key)
-	if err != nil {
+	pair, err := tls.LoadX509KeyPair(o.Certificate, o.Key)
+	var file *fs.PathError
+	switch {
+	case errors.As(err, &file) && file.Path == o.Key:
+		err = &backends.KeyError{Key: "key", Err: err}
+	case err != nil:
 		err = &backends.KeyError{Key: "certificate", Err: err}
 	}
 	return pair, err
-}
-
-// maxPEM is the size of the largest PEM file, in bytes.
-const maxPEM = 1 << 20
-
-// readPEM reads a PEM file. It waits for no pipe, and reads no device without an end.
-func readPEM(path string) ([]byte, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() || info.Size() > maxPEM {
-		return nil, fmt.Errorf("%s is not a file of at most 1 MiB, in PEM", path)
-	}
-	return io.ReadAll(io.LimitReader(f, maxPEM))
 }
 
 // unused returns an error for keys that have no effect without TLS.
