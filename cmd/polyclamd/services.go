@@ -96,14 +96,8 @@ func (s *setup) probe(l *config.Listener) func(network, address string) bool {
 // answer --check; "": none.
 func (s *setup) guard(l *config.Listener) string {
 	switch {
-	case l.Service == config.ServiceHTTP && s.file.HTTP.ClientCA != "":
-		return "client_ca"
 	case l.Service != config.ServiceClamd:
 		return ""
-	case l.TLS:
-		return "tls"
-	case len(l.ProxyProtocol) > 0:
-		return "proxy_protocol"
 	case len(l.Allow) > 0:
 		return "allow"
 	case l.NotReady == "close":

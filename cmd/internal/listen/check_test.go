@@ -72,7 +72,7 @@ func TestCheckOfTakenAddress(t *testing.T) {
 		{name: "another program", answer: saysHTTP, fail: "in use: another"},
 		{name: "a silent program", answer: saysNothing, fail: "in use: another program listens there and does not answer; \"ss -l"},
 		{name: "a busy daemon", answer: saysNothing, running: true, warning: "it does not answer, so this may be the running daemon, busy"},
-		{name: "a listener with TLS", answer: saysHTTP, guard: "tls", warning: "it may be the running daemon, which the check cannot ask because of tls"},
+		{name: "a listener with allow", answer: saysHTTP, guard: "allow", warning: "it may be the running daemon, which the check cannot ask because of allow"},
 		{name: "a silent listener with TLS", answer: saysNothing, guard: "tls", warning: "because of tls"},
 		{name: "clamd instead of TLS", answer: saysClamd, guard: "tls", fail: "a clamd answers there"},
 		{name: "systemd", answer: saysNothing, units: func(a sockaddr.Addr) Units { return Units{Sockets: []sockaddr.Addr{a}, SocketActive: true} }},
