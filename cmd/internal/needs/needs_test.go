@@ -147,7 +147,7 @@ func TestFitLowersWaiting(t *testing.T) {
 	f := parse(t, "")
 	f.Limits.Connections, f.Limits.Waiting = 1000, 4096
 	var keys []string
-	for _, c := range FitDescriptors(f, uint64(descriptors(f).Sum())/2) {
+	for _, c := range FitDescriptors(f, uint64(descriptors(f).Sum())/4) {
 		keys = append(keys, c.Key)
 		if c.Now >= c.Before || c.Hint == "" {
 			t.Errorf("%+v", c)
