@@ -39,7 +39,7 @@ func start(t *testing.T, script string) (p *Process, log string) {
 }
 
 func TestStop(t *testing.T) {
-	p, log := start(t, "trap 'echo bye; exit 3' TERM; echo hello; sleep 1000 & wait")
+	p, log := start(t, "trap 'echo bye; exit 3' TERM; sleep 1000 & echo hello; wait")
 	if p.Ended() || p.Wait(0) {
 		t.Error("it has ended")
 	}

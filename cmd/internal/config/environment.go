@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -37,6 +38,7 @@ func (f *File) Override(getenv func(string) string) error {
 	}
 	if listen != nil {
 		f.listenOn(listen)
+		f.dropAdmin()
 		f.Overridden = append(f.Overridden, EnvListen)
 	}
 	if clamd == nil {
@@ -77,6 +79,17 @@ func sameAddress(a, b string) bool {
 	}
 	y, yName, err := sockaddr.Parse(b)
 	return err == nil && x == y && xName.Port == yName.Port && strings.EqualFold(xName.Host, yName.Host)
+}
+
+// dropAdmin removes [admin] from the embedded default if there is no place for its socket, as
+// in a container with a read-only file system.
+func (f *File) dropAdmin() {
+	dir := filepath.Dir(strings.TrimPrefix(f.Admin.Address, "unix:"))
+	if f.Name != DefaultName || writable(dir) {
+		return
+	}
+	f.Admin.Address = ""
+	f.Services = slices.DeleteFunc(f.Services, func(l Listener) bool { return l.Service == ServiceAdmin })
 }
 
 func (f *File) listenOn(addresses []string) {

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -58,5 +60,26 @@ func TestOverride(t *testing.T) {
 				t.Errorf("got\n%s, want\n%s", got, tt.want)
 			}
 		})
+	}
+}
+
+// TestDropAdmin has no place for the admin socket of the embedded default.
+func TestDropAdmin(t *testing.T) {
+	for _, tt := range []struct {
+		name, dir string
+		keep      bool
+	}{{DefaultName, "/proc/none/none", false}, {DefaultName, filepath.Join(t.TempDir(), "run"), true}, {"config.toml", "/proc/none/none", true}} {
+		f := Default()
+		f.Name, f.Admin.Address = tt.name, adminSocket(tt.dir)
+		env := func(key string) string {
+			return map[string]string{EnvListen: "tcp:127.0.0.1:3310"}[key]
+		}
+		if err := f.Override(env); err != nil {
+			t.Fatal(err)
+		}
+		isThere := slices.ContainsFunc(f.Services, func(l Listener) bool { return l.Service == ServiceAdmin })
+		if isThere != tt.keep || (f.Admin.Address != "") != tt.keep {
+			t.Errorf("%+v: %q, %v", tt, f.Admin.Address, f.Services)
+		}
 	}
 }
