@@ -66,6 +66,7 @@ func (c *Config) rates() map[string]rates.Rate {
 func briefServer(s extended.Server) extended.Server {
 	return extended.Server{
 		Brief:        true,
+		Draining:     s.Draining,
 		Uptime:       s.Uptime,
 		About:        extended.About{ConfigRefused: s.ConfigRefused},
 		Connections:  s.Connections,
@@ -81,12 +82,15 @@ func briefServer(s extended.Server) extended.Server {
 }
 
 // briefNode is [briefServer] for the state of a node. It leaves out versions and their age,
-// and what tells an attacker which objects an engine does not look into.
+// and which objects an engine does not look into.
 func briefNode(n extended.Node) extended.Node {
 	return extended.Node{
 		Engine:          n.Engine,
 		Backend:         n.Backend,
 		Required:        n.Required,
+		Mode:            n.Mode,
+		ConfiguredMode:  n.ConfiguredMode,
+		Drained:         n.Drained,
 		State:           n.State,
 		InFlight:        n.InFlight,
 		Limit:           n.Limit,

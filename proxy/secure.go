@@ -10,7 +10,7 @@ import (
 // firstBytes is how much of what a client has sent is kept to explain a failed handshake.
 const firstBytes = 16
 
-// ownWriteTime bounds what TLS writes by itself while it reads, such as the answer to a key
+// ownWriteTime limits the writes that TLS makes while it reads, such as the answer to a key
 // update. A client that does not read could otherwise block the reading of its commands.
 const ownWriteTime = 10 * time.Second
 

@@ -132,7 +132,7 @@ func (v *topView) table(t *topTable, columns int, now time.Time) []string {
 // minNode is the width down to which the address of a node is shortened.
 const minNode = 16
 
-// shorten leaves out the beginning of a text: the end of an address tells nodes apart.
+// shorten cuts the beginning of a text: the ends of addresses differ.
 func (v *topView) shorten(s string, width int) string {
 	r, mark := []rune(s), "..."
 	if v.utf8 {

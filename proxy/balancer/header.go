@@ -160,7 +160,7 @@ func unmapped(a netip.AddrPort) netip.AddrPort {
 	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
 }
 
-// reason returns the parser's innermost error of its own.
+// reason returns the error of the parser that err wraps, without its prefix.
 func reason(err error) string {
 	for _, known := range []error{
 		proxyproto.ErrInvalidAddress, proxyproto.ErrInvalidPortNumber, proxyproto.ErrInvalidLength, proxyproto.ErrLineMustEndWithCrlf,

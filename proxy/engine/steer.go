@@ -122,10 +122,10 @@ func (p *pool) setDrained(address string, drained bool) error {
 
 var errNoChecks = errors.New("health checks are switched off (key canary)")
 
-// CheckNow starts a health check of every node, and waits until all have ended or ctx
-// does. Status then has the results, and the versions, for which it asks first. A check that is already under way does not count,
-// since it may predate the reason for the call. A node that hangs is waited for until it is
-// known to hang.
+// CheckNow asks for the versions, starts a health check of every node, and waits until all
+// have ended or ctx does. Status then has the results. A check that is already under way
+// does not count, since it may predate the reason for the call. A node that hangs is waited
+// for until it is known to hang.
 func (p *pool) CheckNow(ctx context.Context) error {
 	if !p.config().Canary {
 		return errNoChecks

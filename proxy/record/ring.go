@@ -74,7 +74,7 @@ const (
 // keyCost is more than an entry of the index takes: maps keep some of their room free.
 const keyCost = 96
 
-// entryCost is the cost of an entry without its record, with an owner of its own.
+// entryCost is the cost of an entry without its record, if its client has no other.
 const entryCost = int64(unsafe.Sizeof(entry{})) + keys*keyCost + int64(unsafe.Sizeof(owner{})+unsafe.Sizeof(client.Key{})) + keyCost
 
 // NewRing returns a ring that holds at most this many bytes.

@@ -54,7 +54,7 @@ backend = "clamd"
 address = "unix:%[5]s"
 `
 
-// proxied is a polyclamd behind HAProxies with many frontends.
+// proxied is a polyclamd that several HAProxies with many frontends use.
 type proxied struct {
 	*haproxy
 	daemon    *clamdtest.Polyclam
@@ -149,7 +149,7 @@ func (p *proxied) client(t *testing.T, id string) string {
 }
 
 // TestProxyProtocol has clients come through HAProxy, in every version, with and without TLS.
-// The client in the log, and for whom why and allow decide, is the one behind HAProxy.
+// The log, why and allow are about HAProxy's client.
 func TestProxyProtocol(t *testing.T) {
 	t.Parallel()
 	trusted := []string{"v1 127.0.0.2", "v2 127.0.0.2", "v1tls 127.0.0.2", "v2tls 127.0.0.2"}

@@ -278,7 +278,7 @@ func testLost(t *testing.T, b *browser) {
 	}
 }
 
-// testHidden checks that a page that nobody sees, and one that is paused, asks for nothing.
+// testHidden checks that a hidden page and a paused one send no requests.
 func testHidden(t *testing.T, b *browser) {
 	s := serve(t, pagetest.Healthy())
 	tab := b.open(t, s.url, byHand)

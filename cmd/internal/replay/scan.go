@@ -159,7 +159,7 @@ func (e *engineLine) report() *report {
 	return r
 }
 
-// find adds a finding. Without a category of its own the result gets that of its first
+// find adds a finding. A result without a category gets that of its first
 // finding, so that it adds nothing.
 func (r *report) find(c backends.Category, escaped string) {
 	name, whole := printable.Unescape(escaped, maxLoggedName)

@@ -127,7 +127,7 @@ esac
 exit 0
 `
 
-// send has a listener scan objects in one session, every third one with an id of its own.
+// send has a listener scan objects in one session, every third one with its own id.
 func send(ctx context.Context, network, address string, objects [][]byte, first int) error {
 	var d net.Dialer
 	c, err := d.DialContext(ctx, network, address)

@@ -14,6 +14,7 @@ type view []engineView
 
 type engineView struct {
 	name     string
+	kind     string // its backend
 	mode     engine.Mode
 	required bool
 	nodes    []nodeView
@@ -30,7 +31,9 @@ func look(engines []steered) view {
 	v := make(view, 0, len(engines))
 	for _, e := range engines {
 		one := engineView{name: e.Name(), mode: e.Mode(), required: e.Required()}
-		for _, n := range e.Status().Nodes {
+		status := e.Status()
+		one.kind = status.Kind
+		for _, n := range status.Nodes {
 			one.nodes = append(one.nodes, nodeView{n.Address, stateOf(n), isUsable(n)})
 		}
 		v = append(v, one)
@@ -114,6 +117,14 @@ func (e engineView) hasUsable() bool {
 	return false
 }
 
+// inspectKind is the backend that recognizes test files and encryption, but no viruses.
+const inspectKind = "inspect"
+
+// findsViruses reports whether an engine is on that looks for viruses.
+func (v view) findsViruses() bool {
+	return slices.ContainsFunc(v, func(e engineView) bool { return e.mode == engine.On && e.kind != inspectKind })
+}
+
 // outage returns what the change from v to after would do to every scan, or to those of a
 // listener with its own engines, or "" if that is nothing new.
 func (v view) outage(after view, sets map[string][]string) string {
@@ -123,6 +134,21 @@ func (v view) outage(after view, sets map[string][]string) string {
 	for _, address := range slices.Sorted(maps.Keys(sets)) {
 		if text := newOutage(v.only(sets[address]), after.only(sets[address])); text != "" {
 			return text + ": every scan for the listener " + address + " would be answered with ERROR, and every mail there would be tempfailed"
+		}
+	}
+	return ""
+}
+
+// unscanned returns what the change from v to after would leave unscanned for viruses, or "" if
+// that is nothing new.
+func (v view) unscanned(after view, sets map[string][]string) string {
+	const text = "only inspect would be on, which recognizes test files and encryption: no object would be scanned for viruses"
+	if v.findsViruses() && !after.findsViruses() {
+		return text
+	}
+	for _, address := range slices.Sorted(maps.Keys(sets)) {
+		if v.only(sets[address]).findsViruses() && !after.only(sets[address]).findsViruses() {
+			return text + ", for the listener " + address
 		}
 	}
 	return ""

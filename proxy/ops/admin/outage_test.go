@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"strings"
 	"testing"
 
 	"polyclam/proxy/engine"
@@ -73,5 +74,33 @@ func TestOutageOfListener(t *testing.T) {
 	}
 	if got := v.outage(v.with("y", engine.Off), sets); got != "" {
 		t.Errorf("%q, want nothing", got)
+	}
+}
+
+// TestUnscanned leaves inspect as the only engine.
+func TestUnscanned(t *testing.T) {
+	kind := func(e engineView, kind string) engineView {
+		e.kind = kind
+		return e
+	}
+	v := view{kind(oneEngine("clamav", engine.On, true, "up"), "clamd"), kind(oneEngine("inspect", engine.On, true, "up"), "inspect")}
+	sets := map[string][]string{"tcp:1": {"inspect"}, "tcp:2": {"clamav", "inspect"}}
+	three := append(view{kind(oneEngine("sophos", engine.On, false, "up"), "sssp")}, v...)
+	for _, c := range []struct {
+		name          string
+		before, after view
+		sets          map[string][]string
+		want          string // part of it; empty: nothing
+	}{
+		{"off", v, v.with("clamav", engine.Off), nil, "only inspect would be on"},
+		{"observed", v, v.with("clamav", engine.Observe), nil, "no object would be scanned for viruses"},
+		{"inspect off", v, v.with("inspect", engine.Off), nil, ""},
+		{"another is left", three, three.with("clamav", engine.Off), nil, ""},
+		{"of a listener", three, three.with("clamav", engine.Off), sets, "for the listener tcp:2"},
+		{"nothing new", v.with("clamav", engine.Off), v.with("clamav", engine.Observe), sets, ""},
+	} {
+		if got := c.before.unscanned(c.after, c.sets); (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
 	}
 }

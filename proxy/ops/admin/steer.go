@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"slices"
@@ -100,7 +101,8 @@ func (h *handler) setMode(r *http.Request, o engineRequest) (answer any, err err
 		return nil, err
 	}
 	v, before := look(engines), e.Mode()
-	if text := v.outage(v.with(o.Engine, o.Mode), h.sets()); text != "" && !o.Force {
+	after := v.with(o.Engine, o.Mode)
+	if text := cmp.Or(v.outage(after, h.sets()), v.unscanned(after, h.sets())); text != "" && !o.Force {
 		return nil, refuseOutage(text)
 	}
 	if err := e.SetMode(o.Mode); err != nil {

@@ -69,7 +69,7 @@ func (c *collector) Describe(descs chan<- *prometheus.Desc) {
 	}
 }
 
-// Collect implements [prometheus.Collector]. The library calls it on a goroutine of its own,
+// Collect implements [prometheus.Collector]. The library calls it on a separate goroutine,
 // where a panic would end the daemon.
 func (c *collector) Collect(metrics chan<- prometheus.Metric) {
 	defer func() {
