@@ -288,6 +288,9 @@ func testRealHostile(t *testing.T, b *browser, tool string) {
 // POLYCLAM_SHOTS is a directory for pictures.
 func (d *daemon) look(b *browser, name, state string) {
 	d.t.Helper()
+	testkit.Eventually(d.t, "a page of "+name, func() bool { // all viewers of a second get the same
+		return strings.Contains(d.get("/"), "<strong>"+state+"</strong>")
+	})
 	for _, l := range []look{wide, phone, {1280, 900, "dark", false, nil}} {
 		tab := b.open(d.t, d.url+"/", l)
 		if c := tab.complaints(); len(c) > 0 {
