@@ -114,13 +114,15 @@ func Parse(text string, users, groups Lookup) (Entry, error) {
 		id, err := groups(name)
 		return Entry{Kind: Group, ID: id}, err
 	}
-	p, err := parseNetwork(text)
+	p, err := ParseNetwork(text, examples)
 	return Entry{Kind: Network, Prefix: p}, err
 }
 
 const examples = `write an address or a prefix such as "10.0.0.0/8" or "2001:db8::/32", or for a Unix socket "uid:polyclam" or "gid:mail"`
 
-func parseNetwork(text string) (netip.Prefix, error) {
+// ParseNetwork parses an address, or a prefix without bits beyond its length. examples says in
+// the error what to write instead.
+func ParseNetwork(text, examples string) (netip.Prefix, error) {
 	if !strings.Contains(text, "/") {
 		a, err := netip.ParseAddr(text)
 		switch {

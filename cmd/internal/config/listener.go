@@ -54,13 +54,7 @@ type Listener struct {
 	ScansPerSecond float64            `toml:"scans_per_second" range:"0..1000000"` // of each client; 0: no limit
 	Burst          int                `toml:"burst" range:"1..1000000"`            // 0, not in the file: see [Listener.rate]
 
-	// TLS, of a listener on TCP, needs Certificate and Key. ClientCA requires certificates
-	// of clients, with one of ClientNames if there are any.
-	TLS         bool     `toml:"tls"`
-	Certificate string   `toml:"certificate"`
-	Key         string   `toml:"key"`
-	ClientCA    string   `toml:"client_ca"`
-	ClientNames []string `toml:"client_names"`
+	ServerTLS // of a listener on TCP
 	// ProxyProtocol lists the load balancers whose connections begin with a PROXY header:
 	// addresses, networks, and "unix".
 	ProxyProtocol []string `toml:"proxy_protocol"`
@@ -88,7 +82,7 @@ func NewListener(address string) Listener {
 		PathCommands:  strings.HasPrefix(address, "unix:"),
 		ReloadCommand: strings.HasPrefix(address, "unix:"),
 		NotReady:      notReadyServe,
-		ClientNames:   []string{},
+		ServerTLS:     ServerTLS{ClientNames: []string{}},
 		ProxyProtocol: []string{},
 
 		VersionCommand: true,

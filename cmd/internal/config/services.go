@@ -31,16 +31,12 @@ const (
 
 // HTTP is the [http] table.
 type HTTP struct {
-	Address     string      `toml:"address"` // empty: off
-	Mode        fs.FileMode `toml:"mode"`    // of a Unix socket
-	Group       Group       `toml:"group"`   // of a Unix socket
-	TLS         bool        `toml:"tls"`
-	Certificate string      `toml:"certificate"`
-	Key         string      `toml:"key"`
-	ClientCA    string      `toml:"client_ca"`
-	ClientNames []string    `toml:"client_names"`
-	TokenFile   string      `toml:"token_file"`
-	Scans       bool        `toml:"scans"` // show the last scans
+	Address string      `toml:"address"` // empty: off
+	Mode    fs.FileMode `toml:"mode"`    // of a Unix socket
+	Group   Group       `toml:"group"`   // of a Unix socket
+	ServerTLS
+	TokenFile string `toml:"token_file"`
+	Scans     bool   `toml:"scans"` // show the last scans
 }
 
 // Admin is the [admin] table.
@@ -134,28 +130,7 @@ func validateHTTP(f *File, r *report) {
 		}
 	}
 	validatePath(r, httpPath.Key("token_file"), h.TokenFile)
-	validateTLS(r, httpPath, h)
-}
-
-// validateTLS checks that TLS has its files, and that they are not without TLS.
-func validateTLS(r *report, at position.Path, h *HTTP) {
-	for _, file := range []struct {
-		key, path string
-		needed    bool
-	}{{"certificate", h.Certificate, true}, {"key", h.Key, true}, {"client_ca", h.ClientCA, false}} {
-		key := at.Key(file.key)
-		switch {
-		case !h.TLS && r.has(key):
-			r.fail(key, "it has no effect without TLS; write tls = true, or delete the key")
-		case h.TLS && file.needed && !r.has(key):
-			r.fail(at.Key("tls"), "TLS needs a certificate and its key; write %s = \"/path/of/the.pem\"", file.key)
-		default:
-			validatePath(r, key, file.path)
-		}
-	}
-	if key := at.Key("client_names"); len(h.ClientNames) > 0 && h.ClientCA == "" && !r.isBad(key) {
-		r.fail(key, "no client certificate is asked for without client_ca; write client_ca = \"/path/of/the/authority.pem\"")
-	}
+	validateServerTLS(&h.ServerTLS, r, httpPath)
 }
 
 func validateAdmin(f *File, r *report) {

@@ -159,8 +159,8 @@ func (e *engineLine) report() *report {
 	return r
 }
 
-// find adds a finding. A result without a category gets that of its first
-// finding, so that it adds nothing.
+// find adds a finding. A result without a category gets that of its
+// first finding, so that it adds nothing.
 func (r *report) find(c backends.Category, escaped string) {
 	name, whole := printable.Unescape(escaped, maxLoggedName)
 	r.cut = r.cut || !whole

@@ -9,8 +9,9 @@
 //		Wait        time.Duration `toml:"wait" range:"1s..24h"`
 //	}
 //
-// An int64 is a size in bytes; other numbers are ints, or float64s with a range. An fs.FileMode is written in
-// octal, "0660". Strings of other types are decoded by [encoding.TextUnmarshaler].
+// An int64 is a size in bytes; other numbers are ints, or float64s with a range. An
+// fs.FileMode is written in octal, "0660". Strings of other types are decoded by
+// [encoding.TextUnmarshaler].
 package decode
 
 import (

@@ -3,8 +3,6 @@ package config
 import (
 	"crypto/tls"
 	"errors"
-	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -12,49 +10,71 @@ import (
 	"github.com/rs/zerolog"
 
 	"polyclam/cmd/internal/config/position"
+	"polyclam/proxy/allow"
 	"polyclam/proxy/balancer"
 	"polyclam/proxy/certs"
 )
 
-// validateListenerTLS checks the TLS keys of a listener without reading the files: the tool
-// reads the configuration too, as users who may not read a private key.
-func validateListenerTLS(l *Listener, r *report, at position.Path) {
-	unix := strings.HasPrefix(l.Address, "unix:")
+// ServerTLS are the TLS keys of a [[listener]] and of [http]. TLS needs Certificate and Key.
+// ClientCA requires certificates of clients, with one of ClientNames if there are any.
+type ServerTLS struct {
+	TLS         bool     `toml:"tls"`
+	Certificate string   `toml:"certificate"`
+	Key         string   `toml:"key"`
+	ClientCA    string   `toml:"client_ca"`
+	ClientNames []string `toml:"client_names"`
+}
+
+func (t *ServerTLS) files() certs.Files {
+	return certs.Files{Certificate: t.Certificate, Key: t.Key, ClientCA: t.ClientCA, ClientNames: t.ClientNames}
+}
+
+// validateServerTLS checks the TLS keys of a table without reading the files: the tool reads
+// the configuration too, as users who may not read a private key.
+func validateServerTLS(t *ServerTLS, r *report, at position.Path) {
+	for _, file := range []struct{ key, path, what string }{
+		{"certificate", t.Certificate, "the server's certificate"}, {"key", t.Key, "its private key"}, {"client_ca", t.ClientCA, ""},
+	} {
+		key := at.Key(file.key)
+		switch {
+		case !t.TLS && file.path != "":
+			r.fail(key, "has no effect without tls = true; set that, or delete the key")
+		case t.TLS && file.path == "" && file.what != "" && !r.isBad(key):
+			r.fail(at.Key("tls"), "needs %s, the PEM file with %s", file.key, file.what)
+		case t.TLS && file.path != "":
+			validatePath(r, key, file.path)
+		}
+	}
+	key := at.Key("client_names")
 	switch {
-	case l.TLS && unix:
-		r.fail(at.Key("tls"), "a Unix socket has no TLS, and needs none; delete the key, or write a \"tcp:host:port\" address")
-	case !l.TLS:
-		for key, set := range map[string]bool{"certificate": l.Certificate != "", "key": l.Key != "", "client_ca": l.ClientCA != "", "client_names": len(l.ClientNames) > 0} {
-			if set {
-				r.fail(at.Key(key), "has no effect without tls = true; set that, or delete the key")
-			}
-		}
-		return
-	}
-	for _, key := range []string{"certificate", "key"} {
-		if (key == "certificate" && l.Certificate == "" || key == "key" && l.Key == "") && !r.isBad(at.Key(key)) {
-			r.fail(at.Key("tls"), "needs %s, the PEM file with %s", key, map[string]string{"certificate": "the listener's certificate", "key": "its private key"}[key])
-		}
-	}
-	for key, path := range map[string]string{"certificate": l.Certificate, "key": l.Key, "client_ca": l.ClientCA} {
-		if path != "" {
-			validatePath(r, at.Key(key), path)
-		}
-	}
-	if key := at.Key("client_names"); len(l.ClientNames) > 0 && l.ClientCA == "" && !r.isBad(at.Key("client_ca")) {
+	case len(t.ClientNames) == 0:
+	case !t.TLS:
+		r.fail(key, "has no effect without tls = true; set that, or delete the key")
+	case t.ClientCA == "" && !r.isBad(at.Key("client_ca")):
 		r.fail(key, "needs client_ca, the PEM file with the authorities of the clients' certificates")
 	}
-	for i, name := range l.ClientNames {
-		if key := at.Key("client_names").Element(i); name == "" || strings.ContainsAny(name, " \t*") {
-			r.fail(key, "%q is not a name; write a DNS name as in the client's certificate, for example \"mail.example.org\", or a URI", name)
+	for i, name := range t.ClientNames {
+		if name == "" || strings.ContainsAny(name, " \t*") {
+			r.fail(key.Element(i), "%q is not a name; write a DNS name as in the client's certificate, for example \"mail.example.org\", or a URI", name)
 		}
 	}
-	if l.StreamCommand {
+}
+
+// validateListenerTLS checks the TLS keys of a listener.
+func validateListenerTLS(l *Listener, r *report, at position.Path) {
+	if l.TLS && strings.HasPrefix(l.Address, "unix:") {
+		r.fail(at.Key("tls"), "a Unix socket has no TLS, and needs none; delete the key, or write a \"tcp:host:port\" address")
+	}
+	validateServerTLS(&l.ServerTLS, r, at)
+	if l.TLS && l.StreamCommand {
 		r.fail(at.Key("stream_command"), "not possible with tls = true: the object would arrive unencrypted on another port; delete one of them")
 	}
 }
 
-const unixBalancer = "unix" // in proxy_protocol: every balancer on a Unix socket
+const (
+	unixBalancer     = "unix" // in proxy_protocol: every balancer on a Unix socket
+	balancerExamples = `write one such as "10.0.0.5", "10.0.0.0/24" or "2001:db8::/64", or "unix"`
+)
 
 // validateProxyProtocol checks proxy_protocol of a listener.
 func validateProxyProtocol(l *Listener, r *report, at position.Path) {
@@ -64,7 +84,7 @@ func validateProxyProtocol(l *Listener, r *report, at position.Path) {
 	}
 	unix := strings.HasPrefix(l.Address, "unix:")
 	for i, text := range l.ProxyProtocol {
-		switch p, err := parseBalancer(text); {
+		switch p, err := allow.ParseNetwork(text, balancerExamples); {
 		case text == unixBalancer && !unix:
 			r.fail(key.Element(i), "\"unix\" stands for the clients of a Unix socket, and this is a TCP listener; write the load balancer's address")
 		case text == unixBalancer:
@@ -81,26 +101,10 @@ func validateProxyProtocol(l *Listener, r *report, at position.Path) {
 	}
 }
 
-// parseBalancer parses an address or a network.
-func parseBalancer(text string) (netip.Prefix, error) {
-	if a, err := netip.ParseAddr(text); err == nil && a.Zone() == "" {
-		a = a.Unmap()
-		return netip.PrefixFrom(a, a.BitLen()), nil
-	}
-	p, err := netip.ParsePrefix(text)
-	if err != nil {
-		return p, fmt.Errorf("%q is not an address or a network; write one such as \"10.0.0.5\", \"10.0.0.0/24\" or \"2001:db8::/64\", or \"unix\"", text)
-	}
-	if m := p.Masked(); m != p {
-		return p, fmt.Errorf("%q has bits beyond its length; write %q", text, m)
-	}
-	return p, nil
-}
-
 // balancers returns the load balancers of a valid listener.
 func (l *Listener) balancers() (t balancer.Trusted) {
 	for _, text := range l.ProxyProtocol {
-		if p, err := parseBalancer(text); err == nil {
+		if p, err := allow.ParseNetwork(text, balancerExamples); err == nil {
 			t.Prefixes = append(t.Prefixes, p)
 		}
 	}
@@ -135,16 +139,14 @@ func (s tlsSources) config(f *File, l *Listener, r *report, log zerolog.Logger) 
 }
 
 func loadCertificates(f *File, l *Listener, r *report, log zerolog.Logger) *certs.Source {
-	return loadFiles(f, l.path, r, log.With().Str("listener", l.Configured).Logger(),
-		certs.Files{Certificate: l.Certificate, Key: l.Key, ClientCA: l.ClientCA, ClientNames: l.ClientNames})
+	return loadFiles(f, l.path, r, log.With().Str("listener", l.Configured).Logger(), l.files())
 }
 
 // HTTPCertificates loads the files of [http], which has TLS, and returns its configuration.
 // It adds what is doubtful to the warnings.
 func (f *File) HTTPCertificates(log zerolog.Logger) (*tls.Config, Problems) {
 	h, r := &f.HTTP, &report{file: f.Name, lines: f.lines}
-	source := loadFiles(f, httpPath, r, log.With().Str("listener", h.Address).Logger(),
-		certs.Files{Certificate: h.Certificate, Key: h.Key, ClientCA: h.ClientCA, ClientNames: h.ClientNames})
+	source := loadFiles(f, httpPath, r, log.With().Str("listener", h.Address).Logger(), h.files())
 	if source == nil {
 		return nil, r.problems
 	}

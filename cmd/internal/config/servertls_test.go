@@ -28,7 +28,7 @@ func TestListenerTLSKeys(t *testing.T) {
 		{"address = \"tcp:127.0.0.1:1\"\nproxy_protocol = [\"10.0.0.1\"]\nstream_command = true", "not possible with proxy_protocol"},
 		{"address = \"tcp:127.0.0.1:1\"\nproxy_protocol = [\"0.0.0.0/0\"]", "trusts everyone"},
 		{"address = \"tcp:127.0.0.1:1\"\nproxy_protocol = [\"10.0.0.1/8\"]", "write \"10.0.0.0/8\""},
-		{"address = \"tcp:127.0.0.1:1\"\nproxy_protocol = [\"lb.test\"]", "is not an address or a network"},
+		{"address = \"tcp:127.0.0.1:1\"\nproxy_protocol = [\"lb.test\"]", "\"lb.test\" is not an address; write one such as \"10.0.0.5\""},
 		{"address = \"tcp:127.0.0.1:1\"\nproxy_protocol = [\"unix\"]", "this is a TCP listener"},
 		{"address = \"unix:/s\"\nproxy_protocol = [\"10.0.0.1\"]", "clients of a Unix socket have no address"},
 	} {
