@@ -46,10 +46,14 @@ func (t *tool) health(o steerOptions, name string) (int, error) {
 	tab := newTable("ENGINE", "NODE", "STATE", "CLEAN", "EICAR", "ENCRYPTED", "MAIL", "VERSION")
 	var reasons strings.Builder
 	for _, n := range answer.Nodes {
-		if n.State != "up" && n.State != "reloading" || answer.Unfinished {
+		state := n.State
+		if n.Drained {
+			state += ", drained"
+		}
+		if n.Drained || n.State != "up" && n.State != "reloading" || answer.Unfinished {
 			status = exitFound
 		}
-		tab.add(answer.Name, n.Address, n.State, string(n.Canary.Clean), string(n.Canary.EICAR), string(n.Canary.Encrypted), string(n.Canary.Mail), n.Version)
+		tab.add(answer.Name, n.Address, state, string(n.Canary.Clean), string(n.Canary.EICAR), string(n.Canary.Encrypted), string(n.Canary.Mail), n.Version)
 		if reason := cmp.Or(n.Reason, n.Canary.Error); reason != "" {
 			reasons.WriteString(printable(strings.TrimSpace(answer.Name+" "+n.Address)+" is "+n.State+": "+reason) + "\n")
 		}

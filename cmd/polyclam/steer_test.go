@@ -36,6 +36,7 @@ func TestSteerCommands(t *testing.T) {
 		{"health", "health clamav", "/health", `{"name":"clamav","nodes":[{"address":"unix:/a","state":"up","canary":{"clean":"ok","eicar":"virus"}},{"address":"unix:/b","state":"down","reason":"gone","canary":{}}]}`, 1,
 			`{"engine":"clamav"}`, "ENGINE  NODE     STATE  CLEAN  EICAR  ENCRYPTED  MAIL  VERSION\nclamav  unix:/a  up     ok     virus  -          -     -\nclamav  unix:/b  down   -      -      -          -     -\nclamav unix:/b is down: gone\n", ""},
 		{"healthy", "health clamav", "/health", `{"name":"clamav","nodes":[{"address":"unix:/a","state":"up","canary":{"clean":"ok","eicar":"virus"}}]}`, 0, ``, "up     ok", ""},
+		{"healthy, drained", "health clamav", "/health", `{"name":"clamav","nodes":[{"address":"unix:/a","state":"up","drained":true,"canary":{"clean":"ok","eicar":"virus"}}]}`, 1, ``, "up, drained  ok", ""},
 		{"unfinished", "health clamav", "/health", `{"name":"clamav","nodes":[],"unfinished":true}`, 0, ``, "the check has not ended yet", ""},
 		{"not an answer", "log debug", "/log", `PONG`, 2, ``, "", "polyclam: unix:ADMIN: the answer is not that of polyclamd's admin socket; is this the socket of [admin] in its configuration?\n"},
 	} {
