@@ -191,8 +191,9 @@ func (s *setup) listen() error {
 func (s *setup) openOne(l *config.Listener) error {
 	a := addrOf(l)
 	o := listen.Options{Mode: l.Mode, Group: int(l.Group), MakeDirectory: s.file.Name == config.DefaultName}
+	o.IsPolyclamd = s.probe(l)
 	if s.isCheck {
-		o.IsPolyclamd, o.Guard = s.probe(l), s.guard(l)
+		o.Guard = s.guard(l)
 		warning, err := s.checker.Check(a, o)
 		if warning != "" {
 			s.file.Warn(s.file.ListenerProblem(l, "address", "%q: %s", l.Address, warning))

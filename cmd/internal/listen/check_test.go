@@ -108,6 +108,34 @@ func wantOutcome(t *testing.T, warning string, err error, wantWarning, wantError
 	}
 }
 
+// TestOpenOfTakenAddress has another service of a polyclamd at the address, or something else.
+func TestOpenOfTakenAddress(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	go func() {
+		for {
+			nc, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			nc.Close()
+		}
+	}()
+	a, _, err := sockaddr.Parse("tcp:" + ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for is, want := range map[bool]string{true: "another polyclamd answers there", false: "another program listens there"} {
+		_, err := Open(a, Options{IsPolyclamd: func(_, address string) bool { return is && address == ln.Addr().String() }})
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+}
+
 // TestCheckOfFreeAddress has no program at the address. The check must create nothing.
 func TestCheckOfFreeAddress(t *testing.T) {
 	dir := testkit.SocketDir(t)

@@ -20,7 +20,7 @@ type Options struct {
 	// directory is created, see [makesDirectory].
 	MakeDirectory bool
 	// IsPolyclamd reports whether a polyclamd serves a network address, for a listener whose
-	// clients do not begin with clamd's protocol; nil: they do. Only a [Checker] uses it.
+	// clients do not begin with clamd's protocol; nil: they do.
 	IsPolyclamd func(network, address string) bool
 	// Guard is the key because of which a polyclamd at this address may not answer a
 	// [Checker]; "": none. Then another program there is only a warning.
@@ -29,6 +29,15 @@ type Options struct {
 
 // Open opens the socket at a. Its error says what to do.
 func Open(a sockaddr.Addr, o Options) (net.Listener, error) {
+	ln, err := open(a, o)
+	var used *inUseError
+	if errors.As(err, &used) && used.holder != clamd && o.IsPolyclamd != nil && o.IsPolyclamd(a.DialTarget()) {
+		used.holder = polyclamd
+	}
+	return ln, err
+}
+
+func open(a sockaddr.Addr, o Options) (net.Listener, error) {
 	if a.IsTCP() {
 		ln, err := openTCP(a.TCP(), false)
 		if err != nil {
