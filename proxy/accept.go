@@ -29,12 +29,13 @@ const (
 // listener's address in the configuration. Serve always returns an error: ErrServerClosed
 // after Shutdown, otherwise that of Accept.
 func (s *Server) Serve(ln net.Listener, address string) error {
-	if !s.track(ln) {
+	served := s.track(ln)
+	if served == nil {
 		ln.Close()
 		return ErrServerClosed
 	}
 	defer s.untrack(ln)
-	a := acceptor{srv: s, ln: ln, address: address}
+	a := acceptor{srv: s, served: served, ln: ln, address: address}
 	for {
 		hands := s.needsHandshake(address)
 		if !s.reservePlace(hands) {
@@ -78,6 +79,7 @@ func (s *Server) start(nc net.Conn, address string, hands bool) {
 // An acceptor accepts the connections of one listener.
 type acceptor struct {
 	srv     *Server
+	served  *served
 	ln      net.Listener
 	address string
 
@@ -109,6 +111,9 @@ func (a *acceptor) next() (net.Conn, error) {
 	}
 	if err == nil && a.pause > 0 {
 		a.recovered()
+	}
+	if err == nil && a.served.dropping.Load() {
+		allowAnyTTL(nc)
 	}
 	return nc, err
 }

@@ -127,7 +127,7 @@ func TestAcceptErrorLog(t *testing.T) {
 	defer sp.Close()
 	srv := NewServer(ServerOptions{Config: testConfig("unix:/x", nil), Spool: sp, Log: zerolog.New(&log)})
 	defer srv.Shutdown(t.Context())
-	a := acceptor{srv: srv, address: "unix:/x"}
+	a := acceptor{srv: srv, served: &served{}, address: "unix:/x"}
 	lines := func() (n int) { return strings.Count(log.String(), "\n") }
 	for range 5 {
 		a.pause = 0

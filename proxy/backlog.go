@@ -56,6 +56,15 @@ func isShared(ln net.Listener) bool {
 	return ok
 }
 
+// dropNew makes the kernel drop new connections to the TCP socket fd.
+func dropNew(fd int) error {
+	err := dropSYN(fd)
+	if err == unix.EPERM {
+		err = dropLowTTL(fd)
+	}
+	return err
+}
+
 // refuseNew makes a listening socket refuse new connections. Those in its backlog can
 // still be accepted. Closing the socket would reset them, and their clients could not know
 // whether their commands had been carried out.
@@ -74,7 +83,7 @@ func refuseNew(ln net.Listener) error {
 			// Linux refuses connections to a Unix socket that is shut down for receiving.
 			err = os.NewSyscallError("shutdown", unix.Shutdown(int(fd), unix.SHUT_RD))
 		case "tcp":
-			err = os.NewSyscallError("setsockopt", dropSYN(int(fd)))
+			err = os.NewSyscallError("setsockopt", dropNew(int(fd)))
 		}
 	})
 	if ctlErr != nil {
@@ -88,6 +97,9 @@ func refuseNew(ln net.Listener) error {
 // repeats its SYN after a second and reaches the next process, or is refused. Handshakes
 // under way continue. Accepted connections inherit the filter, which does not matter:
 // none of their packets has SYN set.
+//
+// The kernel forbids the filter (EPERM) to a user without CAP_BPF if all filters together
+// have used up net.core.bpf_jit_limit. Then [dropLowTTL] does nearly the same.
 func dropSYN(fd int) error {
 	const (
 		flags = 13 // offset of the flags in the TCP header
@@ -102,4 +114,32 @@ func dropSYN(fd int) error {
 	}
 	program := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
 	return unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &program)
+}
+
+// dropLowTTL makes the kernel drop every packet to fd that has passed a router or comes from a
+// system that does not begin with the highest TTL: in practice, all. A connection whose
+// handshake was under way inherits that, so acceptors call [allowAnyTTL].
+func dropLowTTL(fd int) error {
+	const highest = 255
+	err4 := unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_MINTTL, highest)
+	if err6 := unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_MINHOPCOUNT, highest); err6 == nil {
+		return nil
+	}
+	return err4
+}
+
+// allowAnyTTL undoes dropLowTTL for a connection.
+func allowAnyTTL(nc net.Conn) {
+	socket, ok := nc.(*net.TCPConn)
+	if !ok {
+		return
+	}
+	raw, err := socket.SyscallConn()
+	if err != nil {
+		return
+	}
+	raw.Control(func(fd uintptr) {
+		unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_MINTTL, 0)
+		unix.SetsockoptInt(int(fd), unix.IPPROTO_IPV6, unix.IPV6_MINHOPCOUNT, 0)
+	})
 }

@@ -4,8 +4,11 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
@@ -87,6 +90,133 @@ func TestShutdownRefusesNew(t *testing.T) {
 	}
 }
 
+// TestShutdownDropsSYN checks that no TCP connection is made once a shutdown has begun,
+// while clients in the backlog still wait: closing the socket would reset it.
+func TestShutdownDropsSYN(t *testing.T) {
+	release := make(chan struct{})
+	ts := newServer(t, func(c *Config) { c.Limits.Connections = 2 },
+		testEngine{name: "slow", backend: &backendtest.Fake{Result: backends.Clean(0), Until: release}})
+	dial := ts.dialerTCP()
+	first := dial()
+	io.WriteString(first, "zINSTREAM\x00"+stream("ab", 2))
+	testkit.Eventually(t, "scan", func() bool { return scansRunning(1)(ts) })
+	queued := dial()
+	address := queued.RemoteAddr().String()
+	done := make(chan error, 1)
+	go func() { done <- ts.Shutdown(t.Context()) }()
+	testkit.Eventually(t, "stopping", ts.isClosing)
+	if nc, err := net.DialTimeout("tcp", address, 100*time.Millisecond); err == nil {
+		nc.Close()
+		t.Error("connected")
+	}
+	close(release)
+	readAll(t, first)
+	first.Close()
+	io.WriteString(queued, "zPING\x00")
+	if got := readAll(t, queued); got != "PONG\x00" {
+		t.Errorf("queued: %q", got)
+	}
+	queued.Close()
+	if err := <-done; err != nil {
+		t.Errorf("Shutdown: %v", err)
+	}
+}
+
+// TestDropNew checks both ways to drop new connections: those in the backlog go on.
+func TestDropNew(t *testing.T) {
+	for name, drop := range map[string]func(int) error{"SYN": dropSYN, "TTL": dropLowTTL} {
+		for _, address := range []string{"127.0.0.1:0", "[::1]:0", "[::]:0"} {
+			t.Run(name+" "+address, func(t *testing.T) {
+				config := net.ListenConfig{}
+				config.SetMultipathTCP(false)
+				ln, err := config.Listen(t.Context(), "tcp", address)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer ln.Close()
+				queued, err := net.Dial("tcp", ln.Addr().String())
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer queued.Close()
+				raw, _ := ln.(*net.TCPListener).SyscallConn()
+				var dropErr error
+				raw.Control(func(fd uintptr) { dropErr = drop(int(fd)) })
+				switch {
+				case name == "SYN" && dropErr == unix.EPERM && os.Getuid() != 0:
+					return // dropLowTTL is for that
+				case dropErr != nil:
+					t.Fatal(dropErr)
+				}
+				_, port, _ := net.SplitHostPort(ln.Addr().String())
+				for _, host := range []string{"127.0.0.1", "::1"} {
+					if nc, err := net.DialTimeout("tcp", net.JoinHostPort(host, port), 50*time.Millisecond); err == nil {
+						nc.Close()
+						t.Errorf("connected to %s", host)
+					}
+				}
+				nc, err := acceptQueued(ln)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer nc.Close()
+				allowAnyTTL(nc)
+				echo(t, queued, nc)
+				if _, err := acceptQueued(ln); err != errBacklogEmpty {
+					t.Errorf("a second connection: %v", err)
+				}
+			})
+		}
+	}
+}
+
+// TestAllowAnyTTL has a connection that drops what its client sends, as one does whose
+// handshake was under way at dropLowTTL.
+func TestAllowAnyTTL(t *testing.T) {
+	ln := testkit.Listen(t, "tcp")
+	client, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	nc, err := ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	raw, _ := nc.(*net.TCPConn).SyscallConn()
+	raw.Control(func(fd uintptr) { err = dropLowTTL(int(fd)) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	io.WriteString(client, "x")
+	nc.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+	if _, err := nc.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatalf("read: %v", err)
+	}
+	allowAnyTTL(nc)
+	nc.SetReadDeadline(time.Now().Add(patience))
+	if _, err := nc.Read(make([]byte, 1)); err != nil {
+		t.Error(err)
+	}
+}
+
+// echo sends a byte from a to b and back.
+func echo(t *testing.T, a, b net.Conn) {
+	t.Helper()
+	for _, nc := range []net.Conn{a, b} {
+		nc.SetDeadline(time.Now().Add(patience))
+	}
+	for _, way := range [][2]net.Conn{{a, b}, {b, a}} {
+		if _, err := way[0].Write([]byte("x")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := way[1].Read(make([]byte, 1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // sharedListener is a socket that systemd also holds.
 type sharedListener struct{ *net.UnixListener }
 
@@ -151,10 +281,7 @@ func TestShutdownOfSharedSocket(t *testing.T) {
 // dialerTCP adds a TCP listener, and returns a function that connects to it.
 func (ts *testServer) dialerTCP() func() net.Conn {
 	ts.t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		ts.t.Fatal(err)
-	}
+	ln := testkit.Listen(ts.t, "tcp")
 	go ts.Serve(ln, ts.cfg.Listeners[0].Address)
 	return func() net.Conn {
 		nc, err := net.Dial("tcp", ln.Addr().String())

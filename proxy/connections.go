@@ -3,6 +3,7 @@ package proxy
 import (
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -42,6 +43,7 @@ type connections struct {
 // served is the state of a listener that Serve serves.
 type served struct {
 	retiring bool          // Retire has begun
+	dropping atomic.Bool   // new connections are refused, see dropLowTTL
 	done     chan struct{} // closed when the listener is closed
 }
 
@@ -222,15 +224,17 @@ func (cs *connections) isEnding(ln net.Listener) bool {
 	return cs.stopping || l != nil && l.retiring
 }
 
-func (cs *connections) track(ln net.Listener) bool {
+// track returns nil if the server is stopping.
+func (cs *connections) track(ln net.Listener) *served {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	if cs.stopping {
-		return false
+		return nil
 	}
 	cs.serving.Add(1)
-	cs.listeners[ln] = &served{done: make(chan struct{})}
-	return true
+	l := &served{done: make(chan struct{})}
+	cs.listeners[ln] = l
+	return l
 }
 
 func (cs *connections) untrack(ln net.Listener) {

@@ -119,6 +119,7 @@ func (s *Server) Retire(ctx context.Context, ln net.Listener) {
 func (s *Server) endListening(ln net.Listener, now time.Time) {
 	end := now
 	if !isShared(ln) {
+		s.listeners[ln].dropping.Store(true)
 		if err := refuseNew(ln); err != nil {
 			s.log.Debug().Err(err).Stringer("listener", ln.Addr()).Msg("new connections are not refused")
 		}

@@ -1,6 +1,7 @@
 package testkit
 
 import (
+	"context"
 	"net"
 	"path/filepath"
 	"sync"
@@ -15,7 +16,9 @@ func Listen(t testing.TB, network string) net.Listener {
 	if network == "unix" {
 		address = filepath.Join(SocketDir(t), "s")
 	}
-	l, err := net.Listen(network, address)
+	var config net.ListenConfig
+	config.SetMultipathTCP(false) // as the daemon
+	l, err := config.Listen(context.Background(), network, address)
 	if err != nil {
 		t.Fatal(err)
 	}

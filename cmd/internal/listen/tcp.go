@@ -14,12 +14,16 @@ import (
 
 // openTCP listens on exactly one address. Package net would make [::] include IPv4 with the
 // network "tcp", and exclude it with "tcp6"; here the system decides, as for other daemons.
+//
+// Multipath TCP is off: the kernel ignores the filter on such a socket with which Shutdown
+// refuses new connections (Linux 6.18), so connections that arrive late would be reset.
 func openTCP(a netip.AddrPort, isShared bool) (*net.TCPListener, error) {
 	config := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
 		var err error
 		ctlErr := c.Control(func(fd uintptr) { err = prepare(int(fd), a, isShared) })
 		return errors.Join(ctlErr, err)
 	}}
+	config.SetMultipathTCP(false)
 	network := "tcp4"
 	if a.Addr().Is6() {
 		network = "tcp6"

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"polyclam/cmd/internal/sockaddr"
 )
 
@@ -54,6 +56,25 @@ func answers(host string, port int) bool {
 		nc.Close()
 	}
 	return err == nil
+}
+
+// TestPlainTCP checks that the kernel does not make the socket one of Multipath TCP, whose
+// filter it ignores.
+func TestPlainTCP(t *testing.T) {
+	ln, err := Open(tcp(t, "127.0.0.1", freePort(t)), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	raw, err := ln.(syscall.Conn).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	protocol := 0
+	ctlErr := raw.Control(func(fd uintptr) { protocol, err = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_PROTOCOL) })
+	if ctlErr != nil || err != nil || protocol != unix.IPPROTO_TCP {
+		t.Errorf("protocol %d, %v, %v; want %d", protocol, err, ctlErr, unix.IPPROTO_TCP)
+	}
 }
 
 // TestMeaning checks on which addresses a listener is reached.
