@@ -61,64 +61,49 @@ func TestShutdownServesBacklog(t *testing.T) {
 	}
 }
 
-// TestShutdownRefusesNew checks that new connections are refused once a shutdown has begun.
-// They must not be accepted and then closed.
+// TestShutdownRefusesNew checks that no connection is made once a shutdown has begun, while
+// clients in the backlog still wait. A Unix socket refuses it; TCP drops the SYN, since a
+// connection that was accepted and then closed would be reset.
 func TestShutdownRefusesNew(t *testing.T) {
-	release := make(chan struct{})
-	ts := newServer(t, func(c *Config) { c.Limits.Connections = 1 },
-		testEngine{name: "slow", backend: &backendtest.Fake{Result: backends.Clean(0), Until: release}})
-	first := ts.dial()
-	io.WriteString(first, "zINSTREAM\x00"+stream("ab", 2))
-	testkit.Eventually(t, "scan", func() bool { return scansRunning(1)(ts) })
-	queued := ts.dial()
-	done := make(chan error, 1)
-	go func() { done <- ts.Shutdown(t.Context()) }()
-	testkit.Eventually(t, "stopping", ts.isClosing)
-	if nc, err := net.Dial("unix", ts.addr); err == nil {
-		nc.Close()
-		t.Error("connected")
-	}
-	close(release)
-	first.Close()
-	io.WriteString(queued, "zPING\x00")
-	if got := readAll(t, queued); got != "PONG\x00" {
-		t.Errorf("got %q", got)
-	}
-	queued.Close()
-	if err := <-done; err != nil {
-		t.Errorf("Shutdown: %v", err)
-	}
-}
-
-// TestShutdownDropsSYN checks that no TCP connection is made once a shutdown has begun,
-// while clients in the backlog still wait: closing the socket would reset it.
-func TestShutdownDropsSYN(t *testing.T) {
-	release := make(chan struct{})
-	ts := newServer(t, func(c *Config) { c.Limits.Connections = 2 },
-		testEngine{name: "slow", backend: &backendtest.Fake{Result: backends.Clean(0), Until: release}})
-	dial := ts.dialerTCP()
-	first := dial()
-	io.WriteString(first, "zINSTREAM\x00"+stream("ab", 2))
-	testkit.Eventually(t, "scan", func() bool { return scansRunning(1)(ts) })
-	queued := dial()
-	address := queued.RemoteAddr().String()
-	done := make(chan error, 1)
-	go func() { done <- ts.Shutdown(t.Context()) }()
-	testkit.Eventually(t, "stopping", ts.isClosing)
-	if nc, err := net.DialTimeout("tcp", address, 100*time.Millisecond); err == nil {
-		nc.Close()
-		t.Error("connected")
-	}
-	close(release)
-	readAll(t, first)
-	first.Close()
-	io.WriteString(queued, "zPING\x00")
-	if got := readAll(t, queued); got != "PONG\x00" {
-		t.Errorf("queued: %q", got)
-	}
-	queued.Close()
-	if err := <-done; err != nil {
-		t.Errorf("Shutdown: %v", err)
+	for _, network := range []string{"unix", "tcp"} {
+		t.Run(network, func(t *testing.T) {
+			release := make(chan struct{})
+			connections := 1
+			if network == "tcp" {
+				connections = 2 // the Unix listener reserves one for its next client
+			}
+			ts := newServer(t, func(c *Config) { c.Limits.Connections = connections },
+				testEngine{name: "slow", backend: &backendtest.Fake{Result: backends.Clean(0), Until: release}})
+			dial, address := func() net.Conn { return ts.dial() }, ts.addr
+			if network == "tcp" {
+				dial = ts.dialerTCP()
+			}
+			first := dial()
+			if network == "tcp" {
+				address = first.RemoteAddr().String()
+			}
+			io.WriteString(first, "zINSTREAM\x00"+stream("ab", 2))
+			testkit.Eventually(t, "scan", func() bool { return scansRunning(1)(ts) })
+			queued := dial()
+			done := make(chan error, 1)
+			go func() { done <- ts.Shutdown(t.Context()) }()
+			testkit.Eventually(t, "stopping", ts.isClosing)
+			if nc, err := net.DialTimeout(network, address, 100*time.Millisecond); err == nil {
+				nc.Close()
+				t.Error("connected")
+			}
+			close(release)
+			readAll(t, first)
+			first.Close()
+			io.WriteString(queued, "zPING\x00")
+			if got := readAll(t, queued); got != "PONG\x00" {
+				t.Errorf("queued: %q", got)
+			}
+			queued.Close()
+			if err := <-done; err != nil {
+				t.Errorf("Shutdown: %v", err)
+			}
+		})
 	}
 }
 

@@ -86,7 +86,7 @@ func validateProxyProtocol(l *Listener, r *report, at position.Path) {
 	for i, text := range l.ProxyProtocol {
 		switch p, err := allow.ParseNetwork(text, balancerExamples); {
 		case text == unixBalancer && !unix:
-			r.fail(key.Element(i), "\"unix\" stands for the clients of a Unix socket, and this is a TCP listener; write the load balancer's address")
+			r.fail(key.Element(i), "\"unix\" is for balancers that connect to a Unix socket, and this is a TCP listener; write the load balancer's address")
 		case text == unixBalancer:
 		case err != nil:
 			r.fail(key.Element(i), "%v", err)
