@@ -83,3 +83,18 @@ func TestErrorText(t *testing.T) {
 	}
 	expect(t, p.Error("", "x"), "stream: x ERROR")
 }
+
+func TestErrorTextIsCut(t *testing.T) {
+	for _, c := range []struct {
+		text  string
+		limit int
+		want  string
+	}{
+		{"", 1, "S"}, {"", 4, "Scan"}, {"", 5, "Scan"}, {"", 6, "Scan f"}, {"", 90, "Scan failed"},
+		{"a b", 1, "a"}, {"a b", 2, "a"}, {"a b", 3, "a b"}, {" a", 1, "a"},
+	} {
+		if got := errorText(c.text, c.limit); got != c.want {
+			t.Errorf("errorText(%q, %d) = %q, want %q", c.text, c.limit, got, c.want)
+		}
+	}
+}

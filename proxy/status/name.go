@@ -173,8 +173,8 @@ func errorText(text string, limit int) string {
 	s := strings.Join(strings.Fields(string(b)), " ")
 	s = magic.ReplaceAllStringFunc(s, func(m string) string { return strings.ReplaceAll(m, " ", "-") })
 	s = wordBreaker.Replace(s)
-	s = strings.TrimRight(head(s, limit), " ")
-	return orElse(s, head("Scan failed", limit))
+	s = orElse(s, "Scan failed")
+	return strings.TrimRight(head(s, limit), " ")
 }
 
 // wordBreaker changes the last words of replies, which some clients look for anywhere in a
