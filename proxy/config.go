@@ -6,6 +6,7 @@ import (
 	"polyclam/protocol/dataport"
 	"polyclam/proxy/allow"
 	"polyclam/proxy/balancer"
+	"polyclam/proxy/cache"
 	"polyclam/proxy/engine"
 	"polyclam/proxy/hook"
 	"polyclam/proxy/policy"
@@ -24,6 +25,8 @@ type Config struct {
 	ScanPaths []string
 	// HashObjects puts the SHA-256 of the object into the scan's log line.
 	HashObjects bool
+	// Cache is the cache of the engines' results, for its counters; nil: none.
+	Cache *cache.Cache
 	// OnFind is a program to run for findings; nil: none.
 	OnFind *hook.Config
 }

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"polyclam/protocol/extended"
+	"polyclam/proxy/cache"
 	"polyclam/proxy/engine"
 	"polyclam/proxy/files"
 	"polyclam/proxy/hook"
@@ -33,6 +34,7 @@ type Snapshot struct {
 
 	Connections Connections
 	Spool       spool.Stats
+	Cache       cache.Stats
 	Files       files.Stats // threads for clients' files
 	Hashing     files.Stats // threads for hashes after the reply
 	OnFind      hook.Stats
@@ -57,7 +59,7 @@ func (s *Server) Snapshot() Snapshot {
 	cfg := s.generations.config()
 	snap := Snapshot{
 		Time: time.Now(), Started: s.started, Ready: s.Readiness(), Configured: time.Unix(0, s.counters.applied.Load()),
-		Connections: s.connectionStats(), Spool: s.spool.Stats(), Files: s.files.Stats(), Hashing: s.hashes.threads.Stats(),
+		Connections: s.connectionStats(), Spool: s.spool.Stats(), Cache: cfg.Cache.Stats(), Files: s.files.Stats(), Hashing: s.hashes.threads.Stats(),
 		OnFind: s.onFind.Stats(), Process: readProcess(), LogLinesLost: s.logLost(),
 	}
 	snap.Server = s.serverRecord(*s.about.Load())

@@ -6,6 +6,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"polyclam/backends"
+	"polyclam/proxy/cache"
 	"polyclam/proxy/spool"
 )
 
@@ -66,6 +67,14 @@ type Config struct {
 	// MaxStream is the largest stream that listeners accept; 0: no limit. The size check
 	// uses it where MaxSize is 0.
 	MaxStream int64
+
+	// Cache keeps the engine's results; nil: nothing is kept. CacheTTL is how long it keeps
+	// them; 0: not at all.
+	Cache    *cache.Cache
+	CacheTTL time.Duration
+	// Fingerprint stands for all options of the engine that a result depends on, but not for
+	// its addresses: hosts that ask the same engine share its results.
+	Fingerprint string
 
 	// Spool stores test objects the way it stores real ones, so that health checks test its
 	// permissions too. It is required.

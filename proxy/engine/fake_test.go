@@ -32,6 +32,7 @@ func text(s string) *textObject { return &textObject{Reader: strings.NewReader(s
 
 func (*textObject) File() (*os.File, error) { return nil, errors.New("test object has no file") }
 func (*textObject) Path() (string, error)   { return "", errors.New("test object has no path") }
+func (t *textObject) Taint()                {}
 func (t *textObject) Retain()               { t.users.Add(1) }
 func (t *textObject) Release()              { t.users.Add(-1) }
 

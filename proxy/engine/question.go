@@ -16,6 +16,9 @@ type Object interface {
 	backends.Object
 	Retain()
 	Release()
+	// Taint says that an engine may keep the object's descriptor: its memory must never be
+	// used for another object.
+	Taint()
 }
 
 // question is one object sent to one node, whose slot is taken.

@@ -163,6 +163,11 @@ type Report struct {
 	// Cancelled says that the scan was cancelled because the verdict could not change
 	// any more. The report is for the log and does not count.
 	Cancelled bool
+	// Cached says where the result came from if no engine was asked for it now: "memory",
+	// "shared" or "joined", see [polyclam/proxy/cache.Source]; empty: the engine was asked.
+	Cached string
+	// CachedAge is how long ago an engine gave a cached result.
+	CachedAge time.Duration
 }
 
 // Detail is the report in words, raw: the engine's own message and the text of the error.

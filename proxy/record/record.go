@@ -50,6 +50,10 @@ type Engine struct {
 	Elapsed   time.Duration     `json:"elapsed"`             // nanoseconds
 	Counts    bool              `json:"counts"`              // it had a part in the verdict
 	Cancelled bool              `json:"cancelled,omitempty"` // the verdict was settled before it answered
+	// Cached is where the result came from if the engine was not asked: "memory", "shared" or
+	// "joined". CachedAge is how long ago an engine gave it, in nanoseconds.
+	Cached    string        `json:"cached,omitempty"`
+	CachedAge time.Duration `json:"cached_age,omitempty"`
 
 	Reported *Reported `json:"-"` // for the log line; a [Ring] does not keep it
 }

