@@ -20,6 +20,7 @@ import (
 	"polyclam/backends/backendtest"
 	"polyclam/backends/testfile"
 	"polyclam/proxy/engine"
+	"polyclam/proxy/local"
 	"polyclam/proxy/policy"
 	"polyclam/proxy/spool"
 	"polyclam/proxy/status"
@@ -70,10 +71,7 @@ func newServer(t *testing.T, change func(*Config), engines ...testEngine) *testS
 		Stop: sync.OnceFunc(func() { close(ts.stop) }),
 		now:  func() time.Time { return time.Now().Add(time.Duration(ts.ahead.Load())) },
 	})
-	ln, err := net.Listen("unix", path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	ln := listenUnix(t, path)
 	served := make(chan error, 1)
 	go func() { served <- ts.Serve(ln, "unix:"+path) }()
 	t.Cleanup(func() {
@@ -92,6 +90,20 @@ func newServer(t *testing.T, change func(*Config), engines ...testEngine) *testS
 		sp.Close()
 	})
 	return ts
+}
+
+// listenUnix listens as the daemon does.
+func listenUnix(t testing.TB, path string) *local.Listener {
+	t.Helper()
+	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := local.Listen(ln)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
 }
 
 func testConfig(address string, engines []testEngine) *Config {
