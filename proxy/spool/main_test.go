@@ -26,6 +26,9 @@ var children = map[string]func(dir string) error{
 
 	"readonly":    childReadOnly,
 	"descriptors": childDescriptors,
+
+	"keep":  childKeep,
+	"again": childAgain,
 }
 
 func TestMain(m *testing.M) {
