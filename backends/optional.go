@@ -53,6 +53,15 @@ type SideEffects interface {
 	HasSideEffects()
 }
 
+// A Deadlined backend talks to its engine over sockets with deadlines. Scan of a [Sealed]
+// object returns soon after its context ends, whatever the engine does, and ends neither its
+// goroutine nor panics by design. So it may be called without a goroutine that can be
+// abandoned. A backend that runs programs, opens files by name or calls a library is not.
+type Deadlined interface {
+	// ReturnsInTime reports whether that is so with this configuration.
+	ReturnsInTime() bool
+}
+
 // Abilities says what a kind of engine can report. The manual lists it, and `polyclam
 // check` compares it with what the engine reports about test files.
 type Abilities struct {

@@ -68,7 +68,7 @@ func (c *Config) Open(address string) (backends.Backend, error) {
 		transport: c.transport(network),
 		auto:      c.Transport == transportAuto,
 		pool: idle.Pool[*protocol.ClientSession]{
-			Disabled: !c.Sessions, IdleLimit: maxIdle, Alive: (*protocol.ClientSession).Usable, Discard: endSession,
+			Disabled: !c.Sessions, IdleLimit: maxIdle, Alive: (*protocol.ClientSession).Open, Discard: endSession,
 		},
 	}, nil
 }

@@ -20,6 +20,11 @@ const errTakenOut = CalledOff("the node was taken out while it scanned")
 func (p *pool) slowAfter(class int) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	return p.slowAfterLocked(class)
+}
+
+// slowAfterLocked is slowAfter for a caller that holds mu.
+func (p *pool) slowAfterLocked(class int) time.Duration {
 	slow := slowUnknown
 	for _, n := range p.nodes {
 		if d, known := n.times[class].Usual(); known && p.usable(n) {

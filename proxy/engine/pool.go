@@ -40,6 +40,7 @@ type pool struct {
 	mu       sync.Mutex
 	nodes    []*node
 	queue    queue.Queue[*node, *ticket]
+	inline   inlineScans
 	recent   queue.Recent // clients
 	shared   bool         // some slots are kept back for other clients
 	hashing  int          // objects being hashed in the background

@@ -64,8 +64,11 @@ func (e *Engine) scan(ctx context.Context, o Object, all bool) (backends.Result,
 		e.counts.notAsked(ctx, backends.CategoryOf(err))
 		return backends.Result{}, addressOf(t.last), err
 	}
-	ctx, cancel := withTimeout(ctx, e.cfg.Timeout)
-	defer cancel()
+	if deadline, ok := ctx.Deadline(); !ok || time.Until(deadline) > e.cfg.Timeout {
+		var cancel context.CancelFunc
+		ctx, cancel = withTimeout(ctx, e.cfg.Timeout)
+		defer cancel()
+	}
 	r := e.newRace(ctx, o, all, t)
 	r.digest, r.full = digest, full
 	e.budget.Earn()
@@ -74,7 +77,7 @@ func (e *Engine) scan(ctx context.Context, o Object, all bool) (backends.Result,
 
 // newScanTicket returns a ticket for a scan of o.
 func newScanTicket(o Object) *ticket {
-	t := newTicket()
+	t := &ticket{}
 	t.class = timing.Class(o.Size())
 	_, t.control = controlNonce(o)
 	return t

@@ -16,6 +16,9 @@ type transition struct {
 // transition to log after mu is released, or nil. The caller holds mu.
 func (p *pool) setState(n *node, s health.State, reason error) *transition {
 	c := n.health.Set(s, reason, p.config().CanaryInterval)
+	if s != health.Up {
+		p.handOverLost(n)
+	}
 	if n.health.Retired() {
 		return nil
 	}
