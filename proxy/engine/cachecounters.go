@@ -1,5 +1,19 @@
 package engine
 
+import "sync/atomic"
+
+// cacheCounts are the counters for [CacheCounters].
+type cacheCounts struct {
+	memory, shared, joined, misses, notCacheable atomic.Uint64
+}
+
+func (c *cacheCounts) value() CacheCounters {
+	return CacheCounters{
+		Memory: c.memory.Load(), Shared: c.shared.Load(), Joined: c.joined.Load(),
+		Misses: c.misses.Load(), NotCacheable: c.notCacheable.Load(),
+	}
+}
+
 // CacheCounters count what the cache did for the scans of an engine, since the daemon was
 // started. They are not among [Counters]: a result from the cache is no scan.
 type CacheCounters struct {

@@ -57,7 +57,9 @@ func (q *question) reconsider() {
 		n.counts.failures.Add(1)
 		return
 	}
-	q.result = n.adjusted(q.result, q.object.Size())
+	given := q.result
+	q.result = n.adjusted(given, q.object.Size())
+	q.adjusted = !sameResult(given, q.result)
 }
 
 // adjusted corrects a result for what the node does not scan: whatever follows the first
@@ -92,6 +94,11 @@ func (n *node) adjusted(r backends.Result, size int64) backends.Result {
 
 // note counts the outcome of q and applies it to the node's state.
 func (p *pool) note(q *question, err error) {
+	if backends.NoRoom(err) {
+		p.mu.Lock()
+		q.node.dropWaiting()
+		p.mu.Unlock()
+	}
 	if q.isTest {
 		return
 	}

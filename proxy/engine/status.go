@@ -110,6 +110,7 @@ func (p *pool) Status() Status {
 		Kind:     p.config().Kind,
 		Required: p.config().Required,
 		Unasked:  p.counts.unasked.Value(),
+		Cache:    p.counts.cache.value(),
 		Counters: Counters{
 			Scans: p.counts.scans.Load(), Failures: p.counts.failed.Load(), Replays: p.counts.replays.Load(),
 			Hedges: p.counts.hedged.Load(), HedgesWon: p.counts.hedgesWon.Load(),
