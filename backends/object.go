@@ -24,13 +24,6 @@ type Object interface {
 	Path() (string, error)
 }
 
-// A Sealed object knows where its file comes from.
-type Sealed interface {
-	// Sealed reports whether File is a regular file of this program that can be read, and
-	// that nothing changes. Otherwise it may be anything that a client passed.
-	Sealed() bool
-}
-
 // A Named object knows its file name, such as the last element of the path that a client
 // asked to scan. Some engines choose how to scan by the extension.
 //

@@ -9,6 +9,7 @@ package cache
 import (
 	"context"
 	"crypto/sha256"
+	"sync"
 	"time"
 
 	"polyclam/backends"
@@ -80,15 +81,69 @@ type PendingStats struct {
 	Dropped   uint64 `json:"dropped"` // a health check failed, or there were too many
 }
 
+// Config is the configuration of a cache.
+type Config struct {
+	Memory int64 // bytes; 0: nothing is kept in memory
+}
+
 // A Cache is safe for concurrent use. A nil *Cache has nothing and keeps nothing.
-type Cache struct{}
+type Cache struct {
+	mu      sync.Mutex
+	entries map[Key]kept
+	stats   Stats
+}
+
+type kept struct {
+	Entry
+	expires time.Time
+}
+
+// maxEntries bounds a cache.
+const maxEntries = 10000
+
+// New returns a cache.
+func New(c Config) *Cache {
+	return &Cache{entries: map[Key]kept{}, stats: Stats{Memory: MemoryStats{Limit: c.Memory}}}
+}
 
 // Lookup finds several keys together, with one question to the shared store. The result has
 // the length of keys; nil is a miss. It never takes longer than the budget, whatever ctx says.
-func (c *Cache) Lookup(ctx context.Context, keys []Key) []*Hit { return make([]*Hit, len(keys)) }
+func (c *Cache) Lookup(ctx context.Context, keys []Key) []*Hit {
+	hits, _ := c.LookupWith(ctx, keys, nil)
+	return hits
+}
+
+// LookupWith is [Cache.Lookup] and [Cache.Failures] of each object with one question to the
+// shared store.
+func (c *Cache) LookupWith(ctx context.Context, keys, objects []Key) (hits []*Hit, failures []int) {
+	hits, failures = make([]*Hit, len(keys)), make([]int, len(objects))
+	if c == nil {
+		return hits, failures
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i, k := range keys {
+		if e, ok := c.entries[k]; ok && time.Now().Before(e.expires) {
+			hits[i] = &Hit{e.Entry, Memory}
+		}
+	}
+	return hits, failures
+}
 
 // Add keeps an entry for ttl. It does not wait for the shared store.
-func (c *Cache) Add(k Key, e Entry, ttl time.Duration) {}
+func (c *Cache) Add(k Key, e Entry, ttl time.Duration) {
+	if c == nil || ttl <= 0 {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.entries) >= maxEntries {
+		clear(c.entries)
+	}
+	c.entries[k] = kept{e, time.Now().Add(ttl)}
+	c.stats.Memory.Added++
+	c.stats.Memory.Entries = len(c.entries)
+}
 
 // Failures returns how often engines of all hosts died or hung on an object within the last
 // ttl. k stands for the object and the engine's options; versions do not count.
@@ -102,7 +157,14 @@ func (c *Cache) AddFailure(ctx context.Context, k Key, ttl time.Duration) {}
 func (c *Cache) Flush(ctx context.Context, shared bool) error { return nil }
 
 // Stats returns the counters.
-func (c *Cache) Stats() Stats { return Stats{} }
+func (c *Cache) Stats() Stats {
+	if c == nil {
+		return Stats{}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.stats
+}
 
 // Close ends the connections to the shared store. The cache is then empty and off.
 func (c *Cache) Close() {}

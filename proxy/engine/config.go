@@ -72,6 +72,12 @@ type Config struct {
 	// them; 0: not at all.
 	Cache    *cache.Cache
 	CacheTTL time.Duration
+	// CacheUnversioned says that results are kept although the engine does not report which
+	// signatures it uses: it may have others before CacheTTL is over.
+	CacheUnversioned bool
+	// CacheNames says that the engine gets the file names of objects: the same object with
+	// another name may have another result.
+	CacheNames bool
 	// Fingerprint stands for all options of the engine that a result depends on, but not for
 	// its addresses: hosts that ask the same engine share its results.
 	Fingerprint string

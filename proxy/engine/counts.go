@@ -21,6 +21,7 @@ type engineCounts struct {
 	hedgesWon atomic.Uint64    // of those, answered first by the second node
 	unasked   count.Categories // results of scans that no node received
 	observed  observed
+	cache     cacheCounts
 }
 
 // nodeCounts are the counters of a node, see engineCounts.

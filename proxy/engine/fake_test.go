@@ -42,9 +42,12 @@ type fakeEngine struct {
 	blind  bool          // calls everything clean
 	err    error         // fails with this instead
 	canary error         // fails health checks with this
-	gate   chan struct{} // scans wait to receive from it, or for the end of their context
-	hold   chan struct{} // test objects likewise
-	answer func(ctx context.Context, o backends.Object) (backends.Result, error)
+	delay  time.Duration // of health checks
+
+	archives error         // fails the test archives with this
+	gate     chan struct{} // scans wait to receive from it, or for the end of their context
+	hold     chan struct{} // test objects likewise
+	answer   func(ctx context.Context, o backends.Object) (backends.Result, error)
 
 	begun    chan string // gets the bytes of each real scan, if not nil
 	scans    int         // without test objects
@@ -111,9 +114,16 @@ func (f *fakeEngine) Scan(ctx context.Context, o backends.Object) (backends.Resu
 		if f.canary != nil {
 			err = f.canary
 		}
+		if f.archives != nil && bytes.HasPrefix(data, []byte("PK")) {
+			err = f.archives
+		}
 	}
+	delay := f.delay
 	f.mu.Unlock()
 	defer f.set(func(f *fakeEngine) { f.running-- })
+	if isCanary {
+		time.Sleep(delay)
+	}
 	if begun != nil {
 		begun <- string(data)
 	}

@@ -37,6 +37,9 @@ type node struct {
 	size        sizes
 	versionText string // at the last health check
 	signatures  signatures
+
+	waiting waiting
+	changed time.Time // when it may have got other signatures, or came back; zero: never
 }
 
 func newNode(n Node) *node {
@@ -61,6 +64,8 @@ func (n *node) sameConfig(other *node) bool {
 func (n *node) signaturesChanged() {
 	n.versions.drop()
 	n.size.renew()
+	n.changed = time.Now()
+	n.dropWaiting()
 }
 
 // stopTimers stops the timers of a node that is no longer used. The caller holds mu.

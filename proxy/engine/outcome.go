@@ -60,7 +60,9 @@ func (q *question) reconsider() {
 		n.counts.failures.Add(1)
 		return
 	}
-	q.result = n.adjusted(q.result, q.object.Size())
+	given := q.result
+	q.result = n.adjusted(given, q.object.Size())
+	q.adjusted = !sameResult(given, q.result)
 }
 
 // adjusted corrects a result for what the node does not scan: whatever follows the first
@@ -96,6 +98,9 @@ func (n *node) adjusted(r backends.Result, size int64) backends.Result {
 // note counts the outcome of q and applies it to the node's state. It returns the
 // transition to log. The caller holds mu.
 func (p *pool) note(q *question, err error) *transition {
+	if backends.NoRoom(err) {
+		q.node.dropWaiting()
+	}
 	if q.isTest {
 		return nil
 	}

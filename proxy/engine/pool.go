@@ -34,6 +34,9 @@ type pool struct {
 	budget budget.Budget // of hedges
 	poison poison.List
 
+	flights flights
+	kept    atomic.Bool // the cache may have results
+
 	set         atomic.Pointer[setMode] // nil: SetMode was never called
 	modeChanges int                     // of the configured mode, by reloads; guarded by mu
 

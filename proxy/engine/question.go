@@ -40,6 +40,8 @@ type question struct {
 	lost     <-chan struct{} // closed when the node is taken out
 	result   backends.Result
 	err      error
+	adjusted bool             // result is not what the engine said, see reconsider
+	given    given            // what a result in the cache is worth
 	answers  chan<- *question // takes the question when the backend has answered; nil: inline
 	finished atomic.Bool      // set once, by the backend's return or by abandoning it
 

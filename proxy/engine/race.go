@@ -22,6 +22,7 @@ type race struct {
 	ticket *ticket
 	digest *poison.Digest // of object; nil: not known
 	full   time.Duration  // time for the scan if it gets a slot immediately
+	known  *Known         // about object; may be nil
 
 	observed bool // its result does not count: it waits for no slot, and is never hedged
 
@@ -36,6 +37,9 @@ type race struct {
 	found backends.Result // by all nodes whose scans have ended
 	node  *node           // the last of them
 	err   error           // its error
+
+	last    *question // whose outcome was added last
+	results int       // how many results found is made of
 }
 
 func (e *Engine) newRace(ctx context.Context, o Object, all bool, t *ticket) *race {
@@ -72,6 +76,9 @@ func (r *race) newQuestion(n *node) *question {
 	}
 	q.node, q.object, q.all, q.grant, q.digest, q.full = n, r.object, r.all, r.ticket.grant, r.digest, r.full
 	q.ctx, q.cancel = context.WithCancelCause(r.ctx)
+	if r.known != nil && r.known.keeps {
+		q.given = r.e.beforeScan(n, r.e.cfg)
+	}
 	r.ticket.Tried = append(r.ticket.Tried, n)
 	if r.running == nil {
 		r.running = r.two[:0]
@@ -163,7 +170,16 @@ func (r *race) ended(q *question) (over bool) {
 func (r *race) collect(q *question) {
 	q.cancel(nil)
 	r.remove(q)
-	r.found, r.node, r.err = merged(r.found, q.result), q.node, q.err
+	r.add(q)
+	r.node, r.err = q.node, q.err
+}
+
+// add adds the result of q.
+func (r *race) add(q *question) {
+	r.found, r.last = merged(r.found, q.result), q
+	if q.result.Category != "" {
+		r.results++
+	}
 }
 
 // isFinal reports whether q ends the race: it was answered, or something was detected, even
@@ -207,6 +223,10 @@ func (r *race) replay(n *node) {
 func (r *race) withheld() bool {
 	var err error
 	r.digest, err = r.e.pool.withheld(r.ctx, r.object, r.digest)
+	if err == nil {
+		r.e.failedMeanwhile(r.ctx, r.known)
+		err = r.e.withheldByAll(r.known)
+	}
 	return err != nil
 }
 
@@ -252,7 +272,7 @@ func (r *race) cancelAll(why error) {
 			continue
 		}
 		if late := <-r.answers; detected(late.result) {
-			r.found = merged(r.found, late.result)
+			r.add(late)
 		}
 	}
 	r.running = nil

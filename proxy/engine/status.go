@@ -20,6 +20,8 @@ type Status struct {
 	Slots          int              `json:"slots"`   // scans that it takes at a time, all nodes together
 	Counters       Counters         `json:"counters"`
 	Observed       ObservedCounters `json:"observed"`
+	// Cache counts what the cache did for the engine.
+	Cache CacheCounters `json:"cache"`
 	// Withheld is the number of objects that the engine does not get at present because it
 	// died or hung on them.
 	Withheld int `json:"withheld,omitempty"`
@@ -108,6 +110,7 @@ func (p *pool) Status() Status {
 		Kind:     p.config().Kind,
 		Required: p.config().Required,
 		Unasked:  p.counts.unasked.Value(),
+		Cache:    p.counts.cache.value(),
 		Counters: Counters{
 			Scans: p.counts.scans.Load(), Failures: p.counts.failed.Load(), Replays: p.counts.replays.Load(),
 			Hedges: p.counts.hedged.Load(), HedgesWon: p.counts.hedgesWon.Load(),

@@ -81,6 +81,7 @@ func (p *pool) replaceNodes(want []*node) (unused []*node) {
 func (p *pool) retire(n *node) {
 	n.health.Retire()
 	n.size.age++
+	n.dropWaiting()
 	n.stopTimers()
 	if n.inFlight == 0 {
 		go p.closeBackend(n)

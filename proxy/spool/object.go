@@ -87,9 +87,6 @@ func (o *Object) Retain() { o.count(reference) }
 // killed, timed out or abandoned. The object's file is then never used for another object.
 func (o *Object) Taint() { o.tainted.Store(true) }
 
-// Sealed implements [backends.Sealed]: it reports whether File is a file of the spool.
-func (o *Object) Sealed() bool { return o.opened == nil }
-
 // Release removes a reference. After the last one the memory, descriptor and named file are
 // freed, as soon as no method is running. Further calls do nothing.
 func (o *Object) Release() { o.discount(reference) }
