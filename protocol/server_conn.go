@@ -254,7 +254,7 @@ func (c *Conn) CloseWrite() error {
 // DiscardReceived reads and drops the input that has arrived, without waiting, and returns
 // how much that was, at most a little more than limit. The error is io.EOF if the client has
 // closed or half-closed, or the connection's own. If the connection is not a socket itself,
-// it reads nothing.
+// or its read deadline is over, it reads nothing.
 func (c *Conn) DiscardReceived(limit int64) (n int64, err error) {
 	c.reading.Lock()
 	defer c.endRead()
@@ -267,7 +267,7 @@ func (c *Conn) DiscardReceived(limit int64) (n int64, err error) {
 			return n, nil
 		}
 		switch err := c.fill(false); {
-		case err == errNothing:
+		case err == errNothing, errors.Is(err, os.ErrDeadlineExceeded): // of an earlier receive
 			return n, nil
 		case err != nil:
 			return n, err

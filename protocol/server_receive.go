@@ -132,9 +132,10 @@ func (c *Conn) read(fd int) (int, error) {
 	if !c.unix {
 		return syscall.Read(fd, p)
 	}
-	n, oobn, flags, _, err := syscall.Recvmsg(fd, p, c.seg.oob[:], syscall.MSG_CMSG_CLOEXEC)
-	if err == nil {
-		c.takeDescriptors(c.seg.oob[:oobn], flags, n, n == len(p))
+	n, err := c.seg.receive(fd, p)
+	if err == 0 {
+		c.takeDescriptors(c.seg.oob[:c.seg.msg.Controllen], int(c.seg.msg.Flags), n, n == len(p))
+		return n, nil
 	}
 	return n, err
 }

@@ -100,31 +100,42 @@ func (c *Conn) closeNow() error {
 }
 
 // join ends a call, and lets the connection take part in the runtime's polling, because the
-// call has to wait.
+// call has to wait. That needs more stack than the 2 KiB that a goroutine starts with, so it
+// happens in another goroutine: an idle client needs no more than these.
 func (c *Conn) join() (syscall.RawConn, error) {
+	joined := make(chan error)
+	go func() { joined <- c.register() }()
+	if err := <-joined; err != nil {
+		return nil, err
+	}
+	return c.raw, nil // which does not change any more
+}
+
+// register is join for a goroutine with any stack.
+func (c *Conn) register() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	defer c.release()
 	switch {
 	case c.closed:
-		return nil, net.ErrClosed
+		return net.ErrClosed
 	case c.raw != nil:
-		return c.raw, nil
+		return nil
 	}
 	file := os.NewFile(uintptr(c.fd), "")
 	// An error means that the runtime cannot wait for the descriptor.
 	if err := file.SetReadDeadline(c.readEnd); err != nil {
-		return nil, c.spoil(file, err)
+		return c.spoil(file, err)
 	}
 	if err := file.SetWriteDeadline(c.writeEnd); err != nil {
-		return nil, c.spoil(file, err)
+		return c.spoil(file, err)
 	}
 	raw, err := file.SyscallConn()
 	if err != nil {
-		return nil, c.spoil(file, err)
+		return c.spoil(file, err)
 	}
 	c.file, c.raw = file, raw
-	return raw, nil
+	return nil
 }
 
 // spoil marks the connection as closed, because file has taken its descriptor and cannot
@@ -184,11 +195,11 @@ func (c *Conn) Read(p []byte) (n int, err error) {
 		return 0, nil
 	}
 	waitErr := c.wait(reading, func(fd uintptr) bool {
-		n, err = unix.Read(int(fd), p)
-		for err == unix.EINTR {
-			n, err = unix.Read(int(fd), p)
+		n, err = syscall.Read(int(fd), p)
+		for err == syscall.EINTR {
+			n, err = syscall.Read(int(fd), p)
 		}
-		return err != unix.EAGAIN
+		return err != syscall.EAGAIN
 	})
 	switch {
 	case waitErr != nil:
@@ -208,11 +219,11 @@ func (c *Conn) Write(p []byte) (n int, err error) {
 	waitErr := c.wait(writing, func(fd uintptr) bool {
 		for n < len(p) {
 			var sent int
-			sent, err = unix.SendmsgN(int(fd), p[n:], nil, nil, unix.MSG_NOSIGNAL)
+			sent, err = syscall.Write(int(fd), p[n:])
 			switch {
-			case err == unix.EINTR:
+			case err == syscall.EINTR:
 				continue
-			case err == unix.EAGAIN:
+			case err == syscall.EAGAIN:
 				return false
 			case err != nil:
 				return true
@@ -225,7 +236,7 @@ func (c *Conn) Write(p []byte) (n int, err error) {
 	case waitErr != nil:
 		return n, c.failed("write", waitErr)
 	case err != nil:
-		return n, c.failed("write", os.NewSyscallError("sendmsg", err))
+		return n, c.failed("write", os.NewSyscallError("write", err))
 	}
 	return n, nil
 }
