@@ -92,6 +92,9 @@ func (n *node) adjusted(r backends.Result, size int64) backends.Result {
 
 // note counts the outcome of q and applies it to the node's state.
 func (p *pool) note(q *question, err error) {
+	if err != nil {
+		q.object.Taint()
+	}
 	if q.isTest {
 		return
 	}
