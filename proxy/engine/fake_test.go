@@ -25,14 +25,15 @@ import (
 // textObject is an object in memory that counts its users.
 type textObject struct {
 	*strings.Reader
-	users atomic.Int64
+	users   atomic.Int64
+	tainted atomic.Bool
 }
 
 func text(s string) *textObject { return &textObject{Reader: strings.NewReader(s)} }
 
 func (*textObject) File() (*os.File, error) { return nil, errors.New("test object has no file") }
 func (*textObject) Path() (string, error)   { return "", errors.New("test object has no path") }
-func (t *textObject) Taint()                {}
+func (t *textObject) Taint()                { t.tainted.Store(true) }
 func (t *textObject) Retain()               { t.users.Add(1) }
 func (t *textObject) Release()              { t.users.Add(-1) }
 

@@ -101,6 +101,9 @@ func (p *pool) note(q *question, err error) *transition {
 	if backends.NoRoom(err) {
 		q.node.dropWaiting()
 	}
+	if err != nil {
+		q.object.Taint()
+	}
 	if q.isTest {
 		return nil
 	}

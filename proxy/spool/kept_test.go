@@ -4,10 +4,12 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"syscall"
@@ -88,7 +90,16 @@ func holdMap(t *testing.T, f *os.File, want []byte) holder {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return holder{"a mapping", want, func() ([]byte, error) { return bytes.Clone(m), nil }, func() { unix.Munmap(m) }}
+	read := func() (b []byte, err error) {
+		defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+		defer func() {
+			if recover() != nil {
+				err = errors.New("the file has shrunk")
+			}
+		}()
+		return bytes.Clone(m), nil
+	}
+	return holder{"a mapping", want, read, func() { unix.Munmap(m) }}
 }
 
 // holdSent leaves the descriptor in a socket, as for an engine that has not received it yet.

@@ -210,6 +210,9 @@ func (s *Spool) newObject(k kind, of client.Key) *Object {
 	o := &Object{spool: s, set: s.settings(), kind: k}
 	s.quota.open(o, of)
 	o.segs = o.few[:0]
+	if k == kindOpened {
+		o.digest.turn = make(chan struct{}, 1)
+	}
 	o.refs.Store(reference)
 	return o
 }

@@ -59,6 +59,9 @@ func (w *Writer) writeMemory(p []byte, deadline time.Time) (int, error) {
 		seg := o.segs[last]
 		n := copy(seg[len(seg):cap(seg)], p)
 		o.segs[last] = seg[:len(seg)+n]
+		if o.set.Hash && w.size+int64(n) > overlapFrom {
+			o.hashArrived(p[:n], w.size+int64(n))
+		}
 		return n, nil
 	}
 	class := nextClass(len(o.segs), int64(len(p)), o.set.Memory-w.size)
@@ -108,7 +111,7 @@ func (w *Writer) writeStore(p []byte, deadline time.Time) (int, error) {
 		o.spool.quota.free(o, o.charge.size-charge)
 	}
 	if o.set.Hash {
-		o.digest.follow(o.spool, o.own, w.size+int64(n))
+		o.hashArrived(p, w.size+int64(n))
 	}
 	return n, nil
 }
@@ -126,6 +129,7 @@ func (w *Writer) spill() error {
 		}
 		off += int64(len(seg))
 	}
+	o.moved(off)
 	o.freeSegments()
 	return nil
 }
@@ -195,8 +199,10 @@ func (w *Writer) seal() error {
 		o.useSpare(pages(w.size))
 		return nil
 	}
+	o.digest.mu.Lock() // nothing reads it now
 	f, err := o.set.seal(o.own)
 	o.own = f // nil on an error: seal has closed it
+	o.digest.mu.Unlock()
 	if err != nil {
 		return storageError("seal", err)
 	}
