@@ -34,6 +34,7 @@ func text(s string) *textObject { return &textObject{Reader: strings.NewReader(s
 func (*textObject) File() (*os.File, error) { return nil, errors.New("test object has no file") }
 func (*textObject) Path() (string, error)   { return "", errors.New("test object has no path") }
 func (t *textObject) Taint()                { t.tainted.Store(true) }
+func (*textObject) Sealed() bool            { return true }
 func (t *textObject) Retain()               { t.users.Add(1) }
 func (t *textObject) Release()              { t.users.Add(-1) }
 
@@ -59,6 +60,27 @@ type fakeEngine struct {
 	checking int // of those running, test objects
 	busiest  int // the most scans together, without test objects
 }
+
+// inline makes scans of fakeEngine run on the goroutines of their callers. Tests that are
+// sensitive to it run in both ways, see bothWays.
+var inline atomic.Bool
+
+// bothWays runs a test with scans on the goroutines of their callers and on others.
+func bothWays(t *testing.T, test func(t *testing.T)) {
+	t.Helper()
+	for _, way := range []struct {
+		name   string
+		inline bool
+	}{{"goroutine", false}, {"inline", true}} {
+		t.Run(way.name, func(t *testing.T) {
+			defer inline.Store(inline.Swap(way.inline))
+			test(t)
+		})
+	}
+}
+
+// ReturnsInTime implements [backends.Deadlined].
+func (*fakeEngine) ReturnsInTime() bool { return inline.Load() }
 
 // set changes the script.
 func (f *fakeEngine) set(change func(f *fakeEngine)) {

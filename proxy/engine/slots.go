@@ -54,9 +54,24 @@ func (p *pool) takeBest(t *ticket) (best *node, eligible bool) {
 	}
 	if best != nil {
 		p.rotation = bestAt + 1
+		p.choose(t, best, now)
 		p.take(t, best)
 	}
 	return best, eligible
+}
+
+// choose records the choice of a node for a scan, see timing.Times.
+func (p *pool) choose(t *ticket, best *node, now time.Time) {
+	if t.IsTest() {
+		return
+	}
+	for _, n := range p.nodes {
+		if n == best {
+			n.times[t.class].Choose(now)
+		} else {
+			n.times[t.class].Pass()
+		}
+	}
 }
 
 // fastest is the mean time of the fastest usable node for objects of a class; 0: not
