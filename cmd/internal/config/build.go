@@ -122,6 +122,11 @@ func (f *File) policy(l *Listener) *policy.Policy {
 
 func (e *Engine) build(maxStream int64, s *spool.Spool, log zerolog.Logger) (*engine.Engine, error) {
 	var nodes []engine.Node
+	names, fingerprint := false, ""
+	ttl, unversioned := e.cacheTTL()
+	if ttl > 0 || e.Backend != inspectBackend { // deaths are shared without a ttl too, but it never dies
+		fingerprint = e.fingerprint() // before Open reads the files
+	}
 	for _, address := range e.nodes() {
 		identity := e.identity(address) // before Open reads the files
 		b, err := e.config.Open(address)
@@ -133,6 +138,7 @@ func (e *Engine) build(maxStream int64, s *spool.Spool, log zerolog.Logger) (*en
 			}
 			return nil, err
 		}
+		names = names || e.getsNames(b)
 		nodes = append(nodes, engine.Node{Address: address, Backend: b, Identity: identity})
 	}
 	return engine.New(engine.Config{
@@ -140,6 +146,7 @@ func (e *Engine) build(maxStream int64, s *spool.Spool, log zerolog.Logger) (*en
 		Timeout: e.Timeout, MaxDelay: e.MaxDelay, MaxScans: e.MaxScans, MaxSize: e.MaxSize,
 		Canary: e.Canary, CanaryInterval: e.CanaryInterval, SizeCheck: e.SizeCheck, NoHedge: !e.Hedge, MaxStream: maxStream,
 		PoisonTime: e.PoisonTime, MaxSignatureAge: time.Duration(e.MaxSignatureAge), SuspendStale: e.Stale == staleSuspend, Mode: e.Mode,
+		CacheTTL: ttl, CacheUnversioned: unversioned, CacheNames: names, Fingerprint: fingerprint,
 		Nodes: nodes, Log: log, Spool: s,
 	}), nil
 }

@@ -73,7 +73,8 @@ type Engine struct {
 	// MaxSignatureAge is the age above which signatures count as old; 0: never.
 	MaxSignatureAge Age `toml:"max_signature_age"`
 	// Stale says what happens to a node with older ones: staleUse or staleSuspend.
-	Stale string `toml:"stale"`
+	Stale    string   `toml:"stale"`
+	CacheTTL CacheTTL `toml:"cache_ttl"`
 
 	config     backends.Config // the backend's keys; nil: unknown backend
 	readsPaths bool            // the engine reads files in the spool's directory
@@ -85,7 +86,7 @@ func newEngine(name, backend string) Engine {
 		Name: name, Backend: backend,
 		Mode: d.Mode, Required: d.Required, Timeout: d.Timeout, MaxScans: d.MaxScans, MaxSize: d.MaxSize,
 		Canary: d.Canary, CanaryInterval: d.CanaryInterval, SizeCheck: d.SizeCheck, Hedge: !d.NoHedge, PoisonTime: d.PoisonTime,
-		MaxSignatureAge: Age(d.MaxSignatureAge), Stale: staleUse,
+		MaxSignatureAge: Age(d.MaxSignatureAge), Stale: staleUse, CacheTTL: autoTTL,
 	}
 	if row, ok := registry.Lookup(backend); ok {
 		e.config = row.NewConfig()
