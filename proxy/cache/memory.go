@@ -10,7 +10,7 @@ import (
 
 // entryCost is what an entry takes in memory besides its encoded form, in bytes: the key, the
 // library's node and its places in the hash table and the queues. TestCost measures it.
-const entryCost = 200
+const entryCost = 176
 
 // memory keeps encoded entries, bounded by bytes. A nil *memory is off. It is safe for
 // concurrent use.

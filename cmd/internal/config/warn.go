@@ -35,6 +35,7 @@ func warn(f *File, r *report) {
 	warnOnFind(f, r)
 	warnCacheTTL(f, r)
 	warnServices(f, r)
+	warnCache(f, r)
 	if f.Policy.Mode == policy.ByCategory {
 		r.warn("policy.action", "%q lets an object pass that an engine failed to scan, if another category with the action \"ok\" wins; %q does not", policy.ByCategory, policy.Strictest)
 	}

@@ -54,16 +54,19 @@ func (s *Store) describe(err error) error {
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		e.Late, e.Reason = true, "no answer in time"
 		e.Hint = "look whether the server is overloaded, stopped or far away"
+		if s.options.TLS != nil {
+			e.Hint += ", and whether this port is one for TLS"
+		}
 	case errors.Is(err, context.Canceled), errors.Is(err, rueidis.ErrClosing):
 		e.Reason, e.Hint = "no connection", "look whether the server runs"
 	case errors.Is(err, rueidis.ErrNoSlot):
 		e.Reason, e.Hint = "no node of the cluster has the value", "look at CLUSTER INFO: nodes or slots are missing"
 	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, net.ErrClosed):
-		e.Reason, e.Hint = "the server closed the connection", "read the server's log; with TLS on one side only, set tls on the other"
+		e.Reason, e.Hint = "the server closed the connection", "read the server's log; maybe only one side uses TLS, or the server requires certificate and key in [cache]"
 	case isTrust(err):
-		e.Reason, e.Hint = plain(err), "ca in [cache] must be the authority of the server's certificate, server_name a name in it"
+		e.Reason, e.Hint = distrust(err), "ca in [cache] must be the authority of the server's certificate, server_name a name in it"
 	case isTLS(err):
-		e.Reason, e.Hint = plain(err), "is this port one for TLS? Servers may also require certificate and key in [cache]"
+		e.Reason, e.Hint = plain(err), "look whether this port is one for TLS; the server may also require certificate and key in [cache]"
 	case strings.Contains(strings.ToLower(err.Error()), "cluster support disabled"):
 		return s.describeRefusal(err.Error())
 	default:
@@ -98,6 +101,16 @@ func isTrust(err error) bool {
 	var invalid x509.CertificateInvalidError
 	var verify *tls.CertificateVerificationError
 	return errors.As(err, &authority) || errors.As(err, &name) || errors.As(err, &invalid) || errors.As(err, &verify)
+}
+
+// distrust says why the server's certificate is not accepted.
+func distrust(err error) string {
+	var authority x509.UnknownAuthorityError
+	if errors.As(err, &authority) {
+		return "the server's certificate is signed by an unknown authority"
+	}
+	_, text, _ := strings.Cut(err.Error(), "x509: ")
+	return "the server's certificate is not accepted: " + cut(text)
 }
 
 func isTLS(err error) bool {

@@ -45,6 +45,8 @@ const (
 	// server does not answer within silence.
 	keepAlive = 2 * time.Second
 	silence   = 5 * time.Second
+	// topologyInterval is how often Sentinels are asked for the primary, besides their messages.
+	topologyInterval = 5 * time.Second
 
 	// What is written and read is small: large buffers would only take memory.
 	bufferSize = 16 << 10
@@ -106,6 +108,7 @@ func (o *Options) client() rueidis.ClientOption {
 		InitAddress: o.Addresses, Username: o.User, Password: o.Password, SelectDB: o.Database, TLSConfig: o.TLS, DialCtxFn: dial,
 		Sentinel: rueidis.SentinelOption{
 			MasterSet: o.Sentinel, Username: o.SentinelUser, Password: o.SentinelPassword, TLSConfig: o.TLS,
+			Dialer: net.Dialer{Timeout: connectTimeout, KeepAlive: keepAlive}, TopologyRefreshInterval: topologyInterval,
 		},
 		// A Unix socket is never that of a cluster, whose nodes refer to each other by
 		// addresses, and a cluster has one database.
