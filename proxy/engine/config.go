@@ -15,6 +15,9 @@ const (
 	DefaultTimeout        = 60 * time.Second
 	DefaultMaxScans       = 10 // clamd 1.4.6's MaxThreads
 	DefaultCanaryInterval = 5 * time.Minute
+	// A clamd that loads signatures of third parties keeps its version. It looks for them
+	// every ten minutes (SelfCheck), so they take effect at most twice as late.
+	DefaultCacheTTL = 10 * time.Minute
 )
 
 // Node is one address of an engine.

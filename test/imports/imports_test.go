@@ -84,7 +84,7 @@ var rules = map[string][]string{
 	"proxy/ops/judge":                               {"backends", "protocol/extended", "proxy/ops/human"},
 	"proxy/ops/page":                                {"backends", "protocol/extended", "proxy", "proxy/*"},
 	"proxy/ops/admin":                               {"backends", "github.com/rs/zerolog", "protocol/extended", "proxy", "proxy/*"},
-	"proxy/cache":                                   {"backends", "github.com/maypok86/otter/v2", "github.com/rs/zerolog"},
+	"proxy/cache":                                   {"backends", "github.com/maypok86/otter/v2", "github.com/rs/zerolog", "proxy/client", "proxy/lograte"},
 	"proxy/cache/redis":                             {"github.com/redis/rueidis", "github.com/rs/zerolog", "proxy/cache"},
 	"proxy/resolve":                                 {"github.com/miekg/dns", "github.com/rs/zerolog"},
 	"proxy/record":                                  {"backends", "proxy/client"},

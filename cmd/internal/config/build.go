@@ -11,6 +11,7 @@ import (
 
 	"polyclam/protocol/dataport"
 	"polyclam/proxy"
+	"polyclam/proxy/cache"
 	"polyclam/proxy/engine"
 	"polyclam/proxy/hook"
 	"polyclam/proxy/policy"
@@ -22,6 +23,7 @@ import (
 // unless it passes the result to a server. An error is a [Problems].
 func (f *File) Build(s *spool.Spool, log zerolog.Logger) (*proxy.Config, error) {
 	c := &proxy.Config{Limits: f.ProxyLimits(), ScanPaths: f.ScanPaths, HashObjects: f.Log.SHA256}
+	c.Cache = f.cache
 	r := &report{file: f.Name, lines: f.lines}
 	secure, sources := make([]*tls.Config, len(f.Listeners)), tlsSources{}
 	for i := range f.Listeners {
@@ -31,7 +33,7 @@ func (f *File) Build(s *spool.Spool, log zerolog.Logger) (*proxy.Config, error) 
 	c.OnFind = &onFind
 	r.failKeys("on_find", onFind.Check())
 	for i := range f.Engines {
-		e, err := f.Engines[i].build(f.Limits.Stream, s, log)
+		e, err := f.Engines[i].build(f.Limits.Stream, s, f.cache, log)
 		if err != nil {
 			r.failKeys(enginePath(i), err)
 			continue
@@ -120,8 +122,13 @@ func (f *File) policy(l *Listener) *policy.Policy {
 		WithActionsFrom("[[listener]] actions", l.Actions)
 }
 
-func (e *Engine) build(maxStream int64, s *spool.Spool, log zerolog.Logger) (*engine.Engine, error) {
+func (e *Engine) build(maxStream int64, s *spool.Spool, results *cache.Cache, log zerolog.Logger) (*engine.Engine, error) {
 	var nodes []engine.Node
+	names, fingerprint := false, ""
+	ttl, unversioned := e.cacheTTL()
+	if ttl > 0 || e.Backend != inspectBackend { // deaths are shared without a ttl too, but it never dies
+		fingerprint = e.fingerprint() // before Open reads the files
+	}
 	for _, address := range e.nodes() {
 		identity := e.identity(address) // before Open reads the files
 		b, err := e.config.Open(address)
@@ -133,6 +140,7 @@ func (e *Engine) build(maxStream int64, s *spool.Spool, log zerolog.Logger) (*en
 			}
 			return nil, err
 		}
+		names = names || e.getsNames(b)
 		nodes = append(nodes, engine.Node{Address: address, Backend: b, Identity: identity})
 	}
 	return engine.New(engine.Config{
@@ -140,6 +148,8 @@ func (e *Engine) build(maxStream int64, s *spool.Spool, log zerolog.Logger) (*en
 		Timeout: e.Timeout, MaxDelay: e.MaxDelay, MaxScans: e.MaxScans, MaxSize: e.MaxSize,
 		Canary: e.Canary, CanaryInterval: e.CanaryInterval, SizeCheck: e.SizeCheck, NoHedge: !e.Hedge, MaxStream: maxStream,
 		PoisonTime: e.PoisonTime, MaxSignatureAge: time.Duration(e.MaxSignatureAge), SuspendStale: e.Stale == staleSuspend, Mode: e.Mode,
+		CacheTTL: ttl, CacheUnversioned: unversioned, CacheNames: names, Fingerprint: fingerprint,
 		Nodes: nodes, Log: log, Spool: s,
+		Cache: results,
 	}), nil
 }

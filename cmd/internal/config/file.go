@@ -8,6 +8,7 @@ import (
 	"polyclam/backends/registry"
 	"polyclam/cmd/internal/config/position"
 	"polyclam/proxy"
+	"polyclam/proxy/cache"
 	"polyclam/proxy/engine"
 	"polyclam/proxy/hook"
 	"polyclam/proxy/policy"
@@ -35,6 +36,7 @@ type File struct {
 	OnFind    OnFind     `toml:"on_find"`
 	HTTP      HTTP       `toml:"http"`
 	Admin     Admin      `toml:"admin"`
+	Cache     Cache      `toml:"cache"`
 
 	Name     string    // path of the file, or DefaultName
 	Modified time.Time // of the file; zero: no file
@@ -45,9 +47,11 @@ type File struct {
 	// Overridden names the environment variables that replaced a part of the file.
 	Overridden []string
 
-	inMemory       int64 // set by FitSpool: bytes of short streams on the heap
-	records        int64 // set by FitSpool: see RecordBytes
-	spoolTotalLine int   // line of limits.spool_total; 0: not in the file
+	cache          *cache.Cache // that of the engines, see UseCache; nil: none
+	cacheMemorySet bool         // cache.memory is in the file
+	inMemory       int64        // set by FitSpool: bytes of short streams on the heap
+	records        int64        // set by FitSpool: see RecordBytes
+	spoolTotalLine int          // line of limits.spool_total; 0: not in the file
 	lines          position.Table
 }
 
@@ -73,7 +77,8 @@ type Engine struct {
 	// MaxSignatureAge is the age above which signatures count as old; 0: never.
 	MaxSignatureAge Age `toml:"max_signature_age"`
 	// Stale says what happens to a node with older ones: staleUse or staleSuspend.
-	Stale string `toml:"stale"`
+	Stale    string   `toml:"stale"`
+	CacheTTL CacheTTL `toml:"cache_ttl"`
 
 	config     backends.Config // the backend's keys; nil: unknown backend
 	readsPaths bool            // the engine reads files in the spool's directory
@@ -85,7 +90,7 @@ func newEngine(name, backend string) Engine {
 		Name: name, Backend: backend,
 		Mode: d.Mode, Required: d.Required, Timeout: d.Timeout, MaxScans: d.MaxScans, MaxSize: d.MaxSize,
 		Canary: d.Canary, CanaryInterval: d.CanaryInterval, SizeCheck: d.SizeCheck, Hedge: !d.NoHedge, PoisonTime: d.PoisonTime,
-		MaxSignatureAge: Age(d.MaxSignatureAge), Stale: staleUse,
+		MaxSignatureAge: Age(d.MaxSignatureAge), Stale: staleUse, CacheTTL: autoTTL,
 	}
 	if row, ok := registry.Lookup(backend); ok {
 		e.config = row.NewConfig()
@@ -214,5 +219,6 @@ func newFile(name string) *File {
 		ShutdownGrace: 30 * time.Second,
 		HTTP:          defaultHTTP(),
 		Admin:         defaultAdmin(),
+		Cache:         defaultCache(),
 	}
 }

@@ -19,6 +19,9 @@ const (
 	// less than fewestRecords.
 	recordShare   = 64
 	fewestRecords = 1 << 20
+	// cacheShare: without cache.memory in the file, results get at most 1/cacheShare of the
+	// memory, but not less than smallestCache.
+	cacheShare = 256
 )
 
 // RecordBytes returns the memory for the records of recent scans.
@@ -50,6 +53,9 @@ func (f *File) FitSpool(memory machine.Limit) (source string) {
 			f.addWarning(1, "limits.stream", "%q is more than the spool has on this machine, %s: streams between them are answered with an error",
 				size.Format(f.Limits.Stream), size.Human(f.Limits.SpoolTotal))
 		}
+	}
+	if !f.cacheMemorySet {
+		f.Cache.Memory = min(f.Cache.Memory, max(smallestCache, memory.N/cacheShare))
 	}
 	f.records = min(proxy.RecordBytes, max(fewestRecords, memory.N/recordShare))
 	room := min(spool.DefaultTotal, share)

@@ -203,6 +203,9 @@ func memory(f *config.File) Need {
 		{waitingMemory * int64(f.Limits.Waiting), "2 KiB x limits.waiting"},
 		{receiveMemory(int64(f.Limits.Connections)), "receive buffers: 16 KiB x limits.connections, 128 KiB for the first 64"},
 	}
+	if f.Cache.Memory > 0 {
+		need = append(need, Term{f.Cache.Memory, "cache.memory"})
+	}
 	if n, what := services(f); n > 0 {
 		need = append(need, Term{serviceMemory * n, "64 KiB x " + what})
 	}

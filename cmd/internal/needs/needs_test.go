@@ -45,7 +45,7 @@ func TestNeeds(t *testing.T) {
 		t.Errorf("%d programs, want 8", got)
 	}
 	const k, m = 1 << 10, 1 << 20
-	heap := int64(ownMemory + 8*m + 1000*8*k + 4096*2*k + 64*128*k + 936*16*k + 32*m + 3*(16*m+256*k) + 10*256*k + 7*(256*k+256*k))
+	heap := int64(ownMemory + 8*m + 32*m + 1000*8*k + 4096*2*k + 64*128*k + 936*16*k + 32*m + 3*(16*m+256*k) + 10*256*k + 7*(256*k+256*k))
 	if got, want := n.Memory.Sum(), heap+2*256*m; got != want {
 		t.Errorf("%d bytes, want %d", got, want)
 	}

@@ -60,6 +60,9 @@ func Keys(table any) []string {
 	return names
 }
 
+// A List is an array of strings. A file may have one string instead, as its only element.
+type List []string
+
 type field struct {
 	name   string
 	limits string // the range tag
@@ -156,6 +159,10 @@ func (d *decoder) value(path position.Path, v any, to field) {
 // slice decodes an array. Elements with faults become zero values.
 func (d *decoder) slice(path position.Path, v any, to reflect.Value) {
 	element := to.Type().Elem()
+	if one, isText := v.(string); isText && to.Type() == reflect.TypeFor[List]() {
+		to.Set(reflect.ValueOf(List{one}))
+		return
+	}
 	values, ok := v.([]any)
 	if tables, are := v.([]map[string]any); are {
 		for _, t := range tables {
