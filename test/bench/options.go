@@ -29,6 +29,7 @@ type options struct {
 	baseline string
 	add      string // configuration for polyclam, but not for the baseline
 	keep     bool
+	write    string // page of the documentation that gets the tables
 }
 
 func parseOptions(args []string) (options, error) {
@@ -36,8 +37,8 @@ func parseOptions(args []string) (options, error) {
 	var sizes []string
 	var addFile string
 	flags := pflag.NewFlagSet("bench", pflag.ContinueOnError)
-	flags.BoolVar(&o.quick, "quick", false, "less than a minute, for a first impression: few short rounds, three sizes")
-	flags.StringSliceVar(&o.only, "only", nil, "`parts` to measure: clamd, init, null, memory, idle")
+	flags.BoolVar(&o.quick, "quick", false, "about a minute, for a first impression: few short rounds, fewer clients, three sizes")
+	flags.StringSliceVar(&o.only, "only", nil, "`parts` to measure: "+strings.Join(partNames(), ", "))
 	flags.DurationVar(&o.slice, "slice", 400*time.Millisecond, "`time` of one slice; a slice has one scan a client at least")
 	flags.IntVar(&o.rounds, "rounds", 9, "`number` of rounds, each a slice of every way")
 	flags.DurationVar(&o.budget, "budget", 18*time.Second, "`time` after which a row of the table gets no further round, once it has three")
@@ -48,6 +49,7 @@ func parseOptions(args []string) (options, error) {
 	flags.StringVar(&o.baseline, "baseline", "", "another build of polyclamd, `program` measured beside it")
 	flags.StringVar(&addFile, "add", "", "`file` with configuration that is added for polyclam, but not for the baseline; {socket} stands for its socket")
 	flags.BoolVar(&o.keep, "keep", false, "keep the directory with configurations and logs, and say where it is")
+	flags.StringVar(&o.write, "write", "", "`page` of the documentation that gets the tables of this run")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
@@ -77,13 +79,13 @@ func parseOptions(args []string) (options, error) {
 // quicken sets the values of --quick for flags that are not on the command line.
 func quicken(o *options, flags *pflag.FlagSet, sizes []string) []string {
 	if !flags.Changed("slice") {
-		o.slice = 150 * time.Millisecond
+		o.slice = 60 * time.Millisecond
 	}
 	if !flags.Changed("rounds") {
-		o.rounds = 5
+		o.rounds = 3
 	}
 	if !flags.Changed("budget") {
-		o.budget = 4 * time.Second
+		o.budget = 2 * time.Second
 	}
 	if flags.Changed("sizes") {
 		return sizes
@@ -93,7 +95,11 @@ func quicken(o *options, flags *pflag.FlagSet, sizes []string) []string {
 
 func (o *options) check() error {
 	var errs []error
-	for _, name := range o.only {
+	for i, name := range o.only {
+		if strings.HasPrefix(name, "n") && len(name) == 2 { // n1 is N1
+			name = strings.ToUpper(name)
+			o.only[i] = name
+		}
 		if !slices.Contains(partNames(), name) {
 			errs = append(errs, fmt.Errorf("--only %s: want %s", name, strings.Join(partNames(), ", ")))
 		}
@@ -120,7 +126,9 @@ func partNames() (names []string) {
 }
 
 // wants reports whether to measure the part.
-func (o *options) wants(part string) bool { return len(o.only) == 0 || slices.Contains(o.only, part) }
+func (o *options) wants(p part) bool {
+	return len(o.only) == 0 && p.goal || slices.Contains(o.only, p.name)
+}
 
 // parseSize reads "10K".
 func parseSize(s string) (int64, error) {
@@ -133,8 +141,8 @@ func parseSize(s string) (int64, error) {
 		digits, shift = s[:len(s)-1], 20
 	}
 	n, err := strconv.ParseInt(digits, 10, 32)
-	if err != nil || n < 1 || n<<shift < minBody || n<<shift > 64<<20 {
-		return 0, fmt.Errorf("size %q: want 1K to 64M", s)
+	if err != nil || n < 1 || n<<shift < minBody || n<<shift > 100<<20 {
+		return 0, fmt.Errorf("size %q: want 1K to 100M", s)
 	}
 	return n << shift, nil
 }

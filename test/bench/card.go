@@ -1,0 +1,97 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"runtime"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// card describes the machine and the programs of a run.
+func card(polyclamd, load string) *grid {
+	g := &grid{head: []string{"machine", ""}}
+	var u unix.Utsname
+	unix.Uname(&u)
+	g.add("processor", processor())
+	g.add("cores", fmt.Sprint(runtime.NumCPU()))
+	g.add("memory", memoryTotal())
+	g.add("kernel", "Linux "+unix.ByteSliceToString(u.Release[:]))
+	g.add("Go", strings.TrimPrefix(runtime.Version(), "go"))
+	g.add("polyclamd", buildOf(polyclamd))
+	g.add("clamd", versionOf("clamd", "--version"))
+	g.add("HAProxy", versionOf("haproxy", "-v"))
+	g.add("Redis", versionOf("redis-server", "--version"))
+	g.add("load at the start", load)
+	return g
+}
+
+// field finds the value of a field of a file below /proc.
+func field(path, name string) string {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return "unknown"
+	}
+	for line := range bytes.Lines(text) {
+		key, value, ok := bytes.Cut(line, []byte(":"))
+		if ok && string(bytes.TrimSpace(key)) == name {
+			return string(bytes.TrimSpace(value))
+		}
+	}
+	return "unknown"
+}
+
+// processor is the name of the processor. Virtual machines may hide it.
+func processor() string {
+	name := field("/proc/cpuinfo", "model name")
+	if name == "unknown" {
+		name = "unknown, " + runtime.GOARCH
+	}
+	return name + ", family " + field("/proc/cpuinfo", "cpu family") + ", model " + field("/proc/cpuinfo", "model")
+}
+
+func memoryTotal() string {
+	var kb int64
+	fmt.Sscan(field("/proc/meminfo", "MemTotal"), &kb)
+	return fmt.Sprintf("%.0f GiB", float64(kb)/(1<<20))
+}
+
+func loadAverage() string {
+	text, err := os.ReadFile("/proc/loadavg")
+	fields := strings.Fields(string(text))
+	if err != nil || len(fields) < 3 {
+		return "unknown"
+	}
+	return strings.Join(fields[:3], " ")
+}
+
+var versionPattern = regexp.MustCompile(`\d+\.\d+(\.\d+)?[-+\w.]*`)
+
+// versionOf runs a program to get its version.
+func versionOf(name, flag string) string {
+	path, err := find(name)
+	if err != nil {
+		return "not installed"
+	}
+	out, err := exec.Command(path, flag).CombinedOutput()
+	if err != nil {
+		return "unknown"
+	}
+	if v := versionPattern.Find(out); v != nil {
+		return string(v)
+	}
+	return "unknown"
+}
+
+// buildOf is the version of a polyclamd, with its commit.
+func buildOf(program string) string {
+	out, err := exec.Command(program, "--version").Output()
+	if err != nil {
+		return "unknown"
+	}
+	return strings.TrimPrefix(strings.TrimSpace(string(out)), "polyclamd ")
+}
