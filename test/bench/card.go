@@ -15,12 +15,10 @@ import (
 // card describes the machine and the programs of a run.
 func card(polyclamd, load string) *grid {
 	g := &grid{head: []string{"machine", ""}}
-	var u unix.Utsname
-	unix.Uname(&u)
 	g.add("processor", processor())
 	g.add("cores", fmt.Sprint(runtime.NumCPU()))
 	g.add("memory", memoryTotal())
-	g.add("kernel", "Linux "+unix.ByteSliceToString(u.Release[:]))
+	g.add("kernel", "Linux "+kernel())
 	g.add("Go", strings.TrimPrefix(runtime.Version(), "go"))
 	g.add("polyclamd", buildOf(polyclamd))
 	g.add("clamd", versionOf("clamd", "--version"))
@@ -28,6 +26,12 @@ func card(polyclamd, load string) *grid {
 	g.add("Redis", versionOf("redis-server", "--version"))
 	g.add("load at the start", load)
 	return g
+}
+
+func kernel() string {
+	var u unix.Utsname
+	unix.Uname(&u)
+	return unix.ByteSliceToString(u.Release[:])
 }
 
 // field finds the value of a field of a file below /proc.

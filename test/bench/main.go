@@ -144,6 +144,7 @@ var parts = []part{
 	{"init", false, table(func(ctx context.Context, w *world, out io.Writer) error { return speed(ctx, w, w.init, out) })},
 	{"null", false, table(func(ctx context.Context, w *world, out io.Writer) error { return speed(ctx, w, w.null, out) })},
 	{"idle", false, table(idle)},
+	{"curves", false, table(curves)},
 }
 
 // table is a part that prints a table and has no goal.

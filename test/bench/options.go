@@ -29,7 +29,9 @@ type options struct {
 	baseline string
 	add      string // configuration for polyclam, but not for the baseline
 	keep     bool
-	write    string // page of the documentation that gets the tables
+	data     string   // directory for the curves
+	curves   []string // names; none: all
+	write    string   // page of the documentation that gets the tables
 }
 
 func parseOptions(args []string) (options, error) {
@@ -49,6 +51,8 @@ func parseOptions(args []string) (options, error) {
 	flags.StringVar(&o.baseline, "baseline", "", "another build of polyclamd, `program` measured beside it")
 	flags.StringVar(&addFile, "add", "", "`file` with configuration that is added for polyclam, but not for the baseline; {socket} stands for its socket")
 	flags.BoolVar(&o.keep, "keep", false, "keep the directory with configurations and logs, and say where it is")
+	flags.StringVar(&o.data, "data", "docs/performance", "`directory` for the CSV files of --only curves")
+	flags.StringSliceVar(&o.curves, "curves", nil, "`names` of the curves to measure: "+strings.Join(curveNames(), ", ")+" (default all)")
 	flags.StringVar(&o.write, "write", "", "`page` of the documentation that gets the tables of this run")
 	if err := flags.Parse(args); err != nil {
 		return o, err
@@ -104,6 +108,11 @@ func (o *options) check() error {
 			errs = append(errs, fmt.Errorf("--only %s: want %s", name, strings.Join(partNames(), ", ")))
 		}
 	}
+	for _, name := range o.curves {
+		if !slices.Contains(curveNames(), name) {
+			errs = append(errs, fmt.Errorf("--curves %s: want %s", name, strings.Join(curveNames(), ", ")))
+		}
+	}
 	for _, n := range o.clients {
 		if n < 1 || n > maxClients {
 			errs = append(errs, fmt.Errorf("--clients %d: want 1 to %d", n, maxClients))
@@ -116,6 +125,13 @@ func (o *options) check() error {
 		errs = append(errs, fmt.Errorf("--body %s: want %s or %s", o.body, bodyMail, bodyRandom))
 	}
 	return errors.Join(errs...)
+}
+
+func curveNames() (names []string) {
+	for _, c := range curveList {
+		names = append(names, c.file)
+	}
+	return names
 }
 
 func partNames() (names []string) {
