@@ -10,21 +10,23 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"polyclam/test/bench/report"
 )
 
 // card describes the machine and the programs of a run.
-func card(polyclamd, load string) *grid {
-	g := &grid{head: []string{"machine", ""}}
-	g.add("processor", processor())
-	g.add("cores", fmt.Sprint(runtime.NumCPU()))
-	g.add("memory", memoryTotal())
-	g.add("kernel", "Linux "+kernel())
-	g.add("Go", strings.TrimPrefix(runtime.Version(), "go"))
-	g.add("polyclamd", buildOf(polyclamd))
-	g.add("clamd", versionOf("clamd", "--version"))
-	g.add("HAProxy", versionOf("haproxy", "-v"))
-	g.add("Redis", versionOf("redis-server", "--version"))
-	g.add("load at the start", load)
+func card(polyclamd, load string) *report.Grid {
+	g := &report.Grid{Head: []string{"machine", ""}}
+	g.Add("processor", processor())
+	g.Add("cores", fmt.Sprint(runtime.NumCPU()))
+	g.Add("memory", memoryTotal())
+	g.Add("kernel", "Linux "+kernel())
+	g.Add("Go", strings.TrimPrefix(runtime.Version(), "go"))
+	g.Add("polyclamd", buildOf(polyclamd))
+	g.Add("clamd", versionOf("clamd", "--version"))
+	g.Add("HAProxy", versionOf("haproxy", "-v"))
+	g.Add("Redis", versionOf("redis-server", "--version"))
+	g.Add("load at the start", load)
 	return g
 }
 

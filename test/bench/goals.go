@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"polyclam/test/bench/report"
 )
 
 // A cell is one value that polyclam should reach. It is reported, not enforced: a busy
@@ -84,18 +86,18 @@ func spread(values []float64) string {
 }
 
 // goalGrid is the table of all cells.
-func goalGrid(cells []cell) *grid {
-	g := &grid{head: []string{"goal", "value", "measured", "polyclam [95 %]", "wanted", "result", "HAProxy [95 %]"}}
+func goalGrid(cells []cell) *report.Grid {
+	g := &report.Grid{Head: []string{"goal", "value", "measured", "polyclam [95 %]", "wanted", "result", "HAProxy [95 %]"}}
 	withBase := slices.ContainsFunc(cells, func(c cell) bool { return c.base != nil })
 	if withBase {
-		g.head = append(g.head, "baseline [95 %]")
+		g.Head = append(g.Head, "baseline [95 %]")
 	}
 	for _, c := range cells {
 		row := []string{c.goal, c.what, c.measured, spread(c.values), c.wanted(), c.verdict(), spread(c.haproxy)}
 		if withBase {
 			row = append(row, spread(c.base))
 		}
-		g.add(row...)
+		g.Add(row...)
 	}
 	return g
 }

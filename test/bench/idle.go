@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"polyclam/test/bench/report"
 )
 
 const (
@@ -26,7 +28,7 @@ func idle(ctx context.Context, w *world, out io.Writer) error {
 	}
 	fmt.Fprintf(out, "\nA scan of 10 KB beside %d clients that do nothing, in front of %s; p50 of %d scans, or whether it\nhas no answer within %v:\n\n",
 		waiting, e.about, probes, limit)
-	g := &grid{head: []string{"", "alone", "with idle clients", "with stalled clients"}}
+	g := &report.Grid{Head: []string{"", "alone", "with idle clients", "with stalled clients"}}
 	ways := slices.Clone(e.ways)
 	slices.Reverse(ways) // polyclam first, while all is well
 	for _, y := range ways {
@@ -37,10 +39,10 @@ func idle(ctx context.Context, w *world, out io.Writer) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", y.name, err)
 		}
-		g.add(row...)
+		g.Add(row...)
 	}
-	fmt.Fprintln(out, g.text()+"idle: connected, no command. stalled: in the middle of an INSTREAM.")
-	w.blocks["idle"] = g.markdown()
+	fmt.Fprintln(out, g.Text()+"idle: connected, no command. stalled: in the middle of an INSTREAM.")
+	w.blocks["idle"] = g.Markdown()
 	return nil
 }
 

@@ -50,6 +50,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"polyclam/test/bench/report"
 	"polyclam/test/child"
 )
 
@@ -91,8 +92,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	defer w.close()
 	about := card(w.options.binary, machine)
-	fmt.Fprintln(out, about.text())
-	w.blocks["card"] = about.markdown()
+	fmt.Fprintln(out, about.Text())
+	w.blocks["card"] = about.Markdown()
 	var cells []cell
 	for _, p := range parts {
 		if !o.wants(p) {
@@ -112,8 +113,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	if len(cells) > 0 {
 		g := goalGrid(cells)
-		fmt.Fprint(out, "\n"+g.text()+"\n"+summary(cells))
-		w.blocks["goals"] = g.markdown()
+		fmt.Fprint(out, "\n"+g.Text()+"\n"+summary(cells))
+		w.blocks["goals"] = g.Markdown()
 	}
 	if o.write != "" {
 		if err := w.writeBlocks(out); err != nil {
@@ -160,7 +161,7 @@ func (w *world) writeBlocks(out io.Writer) error {
 	} else if len(w.options.only) > 0 {
 		delete(w.blocks, "card")
 	}
-	names, err := writePage(w.options.write, w.blocks)
+	names, err := report.WritePage(w.options.write, w.blocks)
 	if err == nil {
 		fmt.Fprintf(out, "wrote %s: %s\n", w.options.write, strings.Join(names, ", "))
 	}

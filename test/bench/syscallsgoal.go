@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"polyclam/test/bench/report"
 	"polyclam/test/child"
 )
 
@@ -63,8 +64,8 @@ func syscallsGoal(ctx context.Context, w *world, out io.Writer) ([]cell, error) 
 	}
 	c.measured = number(intervalOf(c.values).median)
 	g := callGrid(e.ways, calls)
-	fmt.Fprint(out, "\nSystem calls per scan of 1 KB, one batch:\n\n"+g.text())
-	w.blocks["syscalls"] = g.markdown()
+	fmt.Fprint(out, "\nSystem calls per scan of 1 KB, one batch:\n\n"+g.Text())
+	w.blocks["syscalls"] = g.Markdown()
 	return []cell{c}, nil
 }
 
@@ -147,11 +148,11 @@ func parseCounts(text string) (map[string]int, error) {
 }
 
 // callGrid lists the calls that are made at least every tenth scan.
-func callGrid(ways []way, calls []map[string]int) *grid {
-	g := &grid{head: []string{"system call"}}
+func callGrid(ways []way, calls []map[string]int) *report.Grid {
+	g := &report.Grid{Head: []string{"system call"}}
 	var names []string
 	for at := haproxy; at < len(ways); at++ {
-		g.head = append(g.head, ways[at].name)
+		g.Head = append(g.Head, ways[at].name)
 		for name, n := range calls[at] {
 			if n >= tracedScans/10 && !slices.Contains(names, name) {
 				names = append(names, name)
@@ -164,7 +165,7 @@ func callGrid(ways []way, calls []map[string]int) *grid {
 		for at := haproxy; at < len(ways); at++ {
 			row = append(row, fmt.Sprintf("%.1f", float64(calls[at][name])/tracedScans))
 		}
-		g.add(row...)
+		g.Add(row...)
 	}
 	return g
 }

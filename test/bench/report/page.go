@@ -1,4 +1,4 @@
-package main
+package report
 
 import (
 	"fmt"
@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// A page of the documentation has blocks that this program writes:
+// A page of the documentation has blocks that programs write:
 //
 //	<!-- bench:NAME -->
 //	...
@@ -15,8 +15,8 @@ func blockMarks(name string) (begin, end string) {
 	return "<!-- bench:" + name + " -->\n", "<!-- /bench:" + name + " -->"
 }
 
-// replaceBlock replaces a block in the text of a page.
-func replaceBlock(page, name, block string) (string, error) {
+// ReplaceBlock replaces a block in the text of a page.
+func ReplaceBlock(page, name, block string) (string, error) {
 	begin, end := blockMarks(name)
 	before, rest, ok := strings.Cut(page, begin)
 	if ok {
@@ -28,8 +28,8 @@ func replaceBlock(page, name, block string) (string, error) {
 	return "", fmt.Errorf("no block between %q and %q", strings.TrimSpace(begin), end)
 }
 
-// writePage replaces those of the blocks that the page has, and returns their names.
-func writePage(path string, blocks map[string]string) ([]string, error) {
+// WritePage replaces those of the blocks that the page has, and returns their names.
+func WritePage(path string, blocks map[string]string) ([]string, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
@@ -41,7 +41,7 @@ func writePage(path string, blocks map[string]string) ([]string, error) {
 		if !strings.Contains(page, begin) {
 			continue
 		}
-		if page, err = replaceBlock(page, name, block); err != nil {
+		if page, err = ReplaceBlock(page, name, block); err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
 		written = append(written, name)
