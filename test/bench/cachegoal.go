@@ -49,7 +49,7 @@ func cacheGoal(ctx context.Context, w *world, out io.Writer) ([]cell, error) {
 		y.name, y.repeat = f.name, f.name == "cache-hit"
 		e.ways = append(e.ways, y)
 	}
-	noRedis, err := w.addRedis(e)
+	noRedis, err := w.addRedis(e, base.ways[direct].socket)
 	if err != nil {
 		return nil, err
 	}
@@ -134,18 +134,19 @@ func oneLine(s string) string {
 	return s[:min(len(s), 120)]
 }
 
-// addRedis adds the way with a cache in Redis alone, or says why there is none.
-func (w *world) addRedis(e *engine) (reason string, err error) {
+// addRedis adds the way with a cache in Redis alone to an engine, or says why there is none.
+func (w *world) addRedis(e *engine, engine string) (reason string, err error) {
 	program, err := find("redis-server")
 	if err != nil {
 		return err.Error(), nil
 	}
-	socket := w.socket("redis")
-	if _, err := w.launch("redis", program, "--port", "0", "--unixsocket", socket, "--save", "", "--appendonly", "no", "--dir", w.dir); err != nil {
+	name := "redis-" + e.name
+	socket := w.socket(name)
+	if _, err := w.launch(name, program, "--port", "0", "--unixsocket", socket, "--save", "", "--appendonly", "no", "--dir", w.dir); err != nil {
 		return "", err
 	}
-	config := fmt.Sprintf("[cache]\nmemory = \"0\"\nredis = %q\nkey_file = %q\n", "unix:"+socket, w.write("redis.key", cacheKey))
-	y, err := w.inFront(front{program: "polyclam", name: "cache-redis", engines: []string{e.ways[direct].socket}, keys: cacheTTL, config: config})
+	config := fmt.Sprintf("[cache]\nmemory = \"0\"\nredis = %q\nkey_file = %q\n", "unix:"+socket, w.write(name+".key", cacheKey))
+	y, err := w.inFront(front{program: "polyclam", name: "cache-" + name, engines: []string{engine}, keys: cacheTTL, config: config})
 	if err != nil {
 		return oneLine(err.Error()), nil
 	}

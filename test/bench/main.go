@@ -15,8 +15,8 @@
 //	N8  system calls, counted by strace
 //
 // Other parts of --only print tables over --sizes and --clients (clamd, init, null), what
-// idle clients do to others (idle), growth curves as CSV files (curves), the costs that the
-// model of a large site needs (costs), and a run that checks this model (mix).
+// idle clients do to others (idle), growth curves as CSV files (curves), and the costs that
+// the model of a large site needs, with a run that checks this model (costs).
 //
 // The real clamd has a tiny database, the worst case for any program in front of it.
 // Clients make a connection for every scan and send an INSTREAM over a Unix socket.
@@ -146,6 +146,7 @@ var parts = []part{
 	{"null", false, table(func(ctx context.Context, w *world, out io.Writer) error { return speed(ctx, w, w.null, out) })},
 	{"idle", false, table(idle)},
 	{"curves", false, table(curves)},
+	{"costs", false, table(costs)},
 }
 
 // table is a part that prints a table and has no goal.

@@ -17,21 +17,23 @@ const maxClients = 64
 
 // options are the command line.
 type options struct {
-	quick    bool
-	only     []string
-	slice    time.Duration
-	rounds   int
-	budget   time.Duration // for a row of the table
-	sizes    []int64
-	clients  []int
-	body     string
-	binary   string
-	baseline string
-	add      string // configuration for polyclam, but not for the baseline
-	keep     bool
-	data     string   // directory for the curves
-	curves   []string // names; none: all
-	write    string   // page of the documentation that gets the tables
+	quick      bool
+	only       []string
+	slice      time.Duration
+	rounds     int
+	budget     time.Duration // for a row of the table
+	sizes      []int64
+	clients    []int
+	body       string
+	binary     string
+	baseline   string
+	add        string // configuration for polyclam, but not for the baseline
+	keep       bool
+	data       string   // directory for the curves
+	curves     []string // names; none: all
+	costs      string   // file for the costs
+	signatures int      // of the clamd whose costs are measured
+	write      string   // page of the documentation that gets the tables
 }
 
 func parseOptions(args []string) (options, error) {
@@ -53,6 +55,8 @@ func parseOptions(args []string) (options, error) {
 	flags.BoolVar(&o.keep, "keep", false, "keep the directory with configurations and logs, and say where it is")
 	flags.StringVar(&o.data, "data", "docs/performance", "`directory` for the CSV files of --only curves")
 	flags.StringSliceVar(&o.curves, "curves", nil, "`names` of the curves to measure: "+strings.Join(curveNames(), ", ")+" (default all)")
+	flags.StringVar(&o.costs, "costs", "test/bench/model/costs.json", "`file` for the costs of --only costs; empty: none")
+	flags.IntVar(&o.signatures, "signatures", 50_000, "`number` of made-up signatures for --only costs")
 	flags.StringVar(&o.write, "write", "", "`page` of the documentation that gets the tables of this run")
 	if err := flags.Parse(args); err != nil {
 		return o, err
@@ -120,6 +124,9 @@ func (o *options) check() error {
 	}
 	if o.rounds < 1 || o.slice <= 0 {
 		errs = append(errs, errors.New("--rounds and --slice: must be positive"))
+	}
+	if o.signatures < 0 || o.signatures > 10_000_000 {
+		errs = append(errs, fmt.Errorf("--signatures %d: want 0 to 10000000", o.signatures))
 	}
 	if o.body != bodyMail && o.body != bodyRandom {
 		errs = append(errs, fmt.Errorf("--body %s: want %s or %s", o.body, bodyMail, bodyRandom))
