@@ -20,7 +20,7 @@ const (
 // cacheKey authenticates entries in Redis.
 const cacheKey = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\n"
 
-// cacheTTL makes the results of the bench's clamd, which has signatures of its own only and
+// cacheTTL makes the results of the bench's clamd, which has only made-up signatures and
 // so no version, cacheable.
 const cacheTTL = "cache_ttl = \"1h\"\n"
 

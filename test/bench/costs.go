@@ -38,11 +38,15 @@ func costs(ctx context.Context, w *world, out io.Writer) error {
 		Programs: fmt.Sprintf("polyclamd %s, clamd %s, Redis %s", buildOf(w.options.binary), versionOf("clamd", "--version"), versionOf("redis-server", "--version")), Signatures: w.options.signatures,
 	}
 	fmt.Fprintf(out, "\nProcessor time per scan of a mail, in front of %s:\n\n", e.about)
+	m := w.newMix()
 	for _, size := range costSizes {
 		if w.options.quick && size > mb {
 			continue
 		}
 		if err := w.costsOf(ctx, e, c, size); err != nil {
+			return err
+		}
+		if err := m.once(e); err != nil { // between the sizes, so that load of the machine affects both
 			return err
 		}
 	}
@@ -61,7 +65,8 @@ func costs(ctx context.Context, w *world, out io.Writer) error {
 			return err
 		}
 	}
-	return w.validate(ctx, e, c, out)
+	w.blocks["mix"] = m.compare(c, out)
+	return nil
 }
 
 const costWay = 0 // through polyclamd, unique objects
@@ -158,56 +163,28 @@ func (w *world) costsOfMemory(e *engine, c *model.Costs) error {
 	return nil
 }
 
-// A mixRun is one run of all messages of the mix.
-type mixRun struct {
-	rate, polyclamd, engine, client float64 // scans per second; CPU per scan in us
+// A mix is messages of the sizes that the model assumes, and what scanning them cost: a
+// value per run.
+type mix struct {
+	sizes                             []int64
+	requests                          []*request
+	rates, polyclamd, engine, clients []float64 // scans per second; CPU per scan in us
 }
 
-// validate compares the model with a mix of sizes.
-func (w *world) validate(ctx context.Context, e *engine, c *model.Costs, out io.Writer) error {
+func (w *world) newMix() *mix {
 	n := mixObjects
 	if w.options.quick {
 		n /= 8
 	}
-	sizes := model.Mail.Sample(n)
-	var requests []*request
-	for i, size := range sizes {
-		requests = append(requests, newRequest(bodyMail, size, uint64(fixedSeed+i)))
+	m := &mix{sizes: model.Mail.Sample(n)}
+	for i, size := range m.sizes {
+		m.requests = append(m.requests, newRequest(bodyMail, size, uint64(fixedSeed+i)))
 	}
-	var rates, polyclamds, engines, clients []float64
-	for range w.options.rounds {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		m, err := mixOnce(e, requests)
-		if err != nil {
-			return err
-		}
-		rates, polyclamds, engines, clients = append(rates, m.rate), append(polyclamds, m.polyclamd), append(engines, m.engine), append(clients, m.client)
-	}
-	wantPolyclamd, wantEngine := c.Of(sizes)
-	cores := float64(runtime.NumCPU())
-	wantRate := cores * 1e6 / (wantPolyclamd + wantEngine + intervalOf(clients).median)
-	g := &report.Grid{Head: []string{"", "model", "measured [95 %]", "error of the model"}}
-	for _, r := range []struct {
-		what   string
-		want   float64
-		values []float64
-	}{
-		{"polyclamd, µs of CPU per scan", wantPolyclamd, polyclamds},
-		{"clamd, µs of CPU per scan", wantEngine, engines},
-		{fmt.Sprintf("scans per second of %.0f cores", cores), wantRate, rates},
-	} {
-		i := intervalOf(r.values)
-		g.Add(r.what, fmt.Sprintf("%.0f", r.want), fmt.Sprintf("%.0f [%.0f-%.0f]", i.median, i.low, i.high), fmt.Sprintf("%+.0f %%", 100*(r.want/i.median-1)))
-	}
-	fmt.Fprintf(out, "\nThe model against %d messages of the sizes that it assumes, %d at a time:\n\n%s", n, costClients, g.Text())
-	w.blocks["mix"] = g.Markdown()
-	return nil
+	return m
 }
 
-// mixOnce scans all requests.
-func mixOnce(e *engine, requests []*request) (mixRun, error) {
+// once scans all messages.
+func (m *mix) once(e *engine) error {
 	y := e.ways[costWay]
 	var next atomic.Int64
 	errs := make(chan error, costClients)
@@ -216,8 +193,8 @@ func mixOnce(e *engine, requests []*request) (mixRun, error) {
 	for range costClients {
 		wg.Go(func() {
 			c := newClient(y.socket, hang)
-			for i := next.Add(1) - 1; int(i) < len(requests); i = next.Add(1) - 1 {
-				if _, err := c.scan(requests[i].renew()); err != nil {
+			for i := next.Add(1) - 1; int(i) < len(m.requests); i = next.Add(1) - 1 {
+				if _, err := c.scan(m.requests[i].renew()); err != nil {
 					errs <- err
 					return
 				}
@@ -227,12 +204,37 @@ func mixOnce(e *engine, requests []*request) (mixRun, error) {
 	wg.Wait()
 	select {
 	case err := <-errs:
-		return mixRun{}, err
+		return err
 	default:
 	}
-	n := float64(len(requests))
+	n := float64(len(m.requests))
 	per := func(d time.Duration) float64 { return d.Seconds() * 1e6 / n }
-	return mixRun{n / time.Since(begin).Seconds(), per(y.cpu() - polyclamd), per(y.engineCPU(e) - engine), per(ownCPU() - client)}, nil
+	m.rates = append(m.rates, n/time.Since(begin).Seconds())
+	m.polyclamd, m.engine = append(m.polyclamd, per(y.cpu()-polyclamd)), append(m.engine, per(y.engineCPU(e)-engine))
+	m.clients = append(m.clients, per(ownCPU()-client))
+	return nil
+}
+
+// compare compares the model with the mix, and returns the table in Markdown.
+func (m *mix) compare(c *model.Costs, out io.Writer) string {
+	polyclamd, engine := c.Of(m.sizes)
+	cores := float64(runtime.NumCPU())
+	rate := cores * 1e6 / (polyclamd + engine + intervalOf(m.clients).median)
+	g := &report.Grid{Head: []string{"", "model", "measured [95 %]", "error of the model"}}
+	for _, r := range []struct {
+		what   string
+		want   float64
+		values []float64
+	}{
+		{"polyclamd, µs of CPU per scan", polyclamd, m.polyclamd},
+		{"clamd, µs of CPU per scan", engine, m.engine},
+		{fmt.Sprintf("scans per second of %.0f cores", cores), rate, m.rates},
+	} {
+		i := intervalOf(r.values)
+		g.Add(r.what, fmt.Sprintf("%.0f", r.want), fmt.Sprintf("%.0f [%.0f-%.0f]", i.median, i.low, i.high), fmt.Sprintf("%+.0f %%", 100*(r.want/i.median-1)))
+	}
+	fmt.Fprintf(out, "\nThe model against %d messages of the sizes that it assumes, %d at a time:\n\n%s", len(m.sizes), costClients, g.Text())
+	return g.Markdown()
 }
 
 // ownCPU is the processor time of this process.

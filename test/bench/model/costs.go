@@ -18,7 +18,7 @@ type Costs struct {
 	Programs   string `json:"programs"`
 	Signatures int    `json:"signatures"` // of the engine's database
 
-	Scans     []Cost `json:"scans"`                // of objects that nobody has seen
+	Scans     []Cost `json:"scans"`                // of new objects
 	Hits      []Cost `json:"hits,omitempty"`       // of the cache in memory; empty: not measured
 	RedisHits []Cost `json:"redis_hits,omitempty"` // of a cache in Redis alone
 
