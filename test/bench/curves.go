@@ -71,8 +71,9 @@ func curves(ctx context.Context, w *world, out io.Writer) error {
 	})
 }
 
-// curveHead is the first line of a CSV file. Times are in seconds.
-const curveHead = "x,way,p50,p50_low,p50_high,p99,p99_low,p99_high,rate,rate_low,rate_high,rounds\n"
+// curveHead is the first line of a CSV file. Times are in seconds; failed is the share of
+// scans without an OK, which count for nothing else.
+const curveHead = "x,way,p50,p50_low,p50_high,p99,p99_low,p99_high,rate,rate_low,rate_high,failed\n"
 
 func (w *world) curve(ctx context.Context, c curve) (string, error) {
 	var b strings.Builder
@@ -87,7 +88,7 @@ func (w *world) curve(ctx context.Context, c curve) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		ways, rounds, err := w.measureCurve(ctx, p)
+		ways, failed, err := w.measureCurve(ctx, p)
 		if p.end != nil {
 			p.end()
 		}
@@ -95,6 +96,9 @@ func (w *world) curve(ctx context.Context, c curve) (string, error) {
 			return "", fmt.Errorf("at %d: %w", x, err)
 		}
 		for i, m := range ways {
+			if len(m.p50) == 0 {
+				continue // no scan succeeded
+			}
 			fmt.Fprintf(&b, "%d,%s", x, p.ways[i].name)
 			for _, values := range [][]float64{m.p50, m.p99, m.rate} {
 				v := intervalOf(values)
@@ -102,18 +106,18 @@ func (w *world) curve(ctx context.Context, c curve) (string, error) {
 					b.WriteString("," + strconv.FormatFloat(f, 'g', 4, 64))
 				}
 			}
-			fmt.Fprintf(&b, ",%d\n", rounds)
+			fmt.Fprintf(&b, ",%.4f\n", failed[i])
 		}
 		runtime.GC()
 	}
 	return b.String(), nil
 }
 
-// measureCurve measures one point in rounds, like measure.
-func (w *world) measureCurve(ctx context.Context, p *curvePoint) ([]measured, int, error) {
-	ways := make([]measured, len(p.ways))
+// measureCurve measures one point in rounds, like measure. failed is the highest share of
+// failed scans of each way.
+func (w *world) measureCurve(ctx context.Context, p *curvePoint) (ways []measured, failed []float64, err error) {
+	ways, failed = make([]measured, len(p.ways)), make([]float64, len(p.ways))
 	end := time.Now().Add(w.options.budget)
-	rounds := 0
 	for round := -1; round < w.options.rounds; round++ { // the first is for warming up
 		if round >= 3 && time.Now().After(end) {
 			break
@@ -128,19 +132,17 @@ func (w *world) measureCurve(ctx context.Context, p *curvePoint) ([]measured, in
 			if y.swarm != nil {
 				clients = y.swarm
 			}
-			s, err := clients.run(ctx, y.targets, length)
+			s, lost, err := clients.run(ctx, y.targets, length)
 			if err != nil {
-				return nil, 0, fmt.Errorf("%s: %w", y.name, err)
+				return nil, nil, fmt.Errorf("%s: %w", y.name, err)
 			}
-			if m := &ways[at]; round >= 0 {
+			failed[at] = max(failed[at], lost)
+			if m := &ways[at]; round >= 0 && s.scans > 0 {
 				m.p50, m.p99, m.rate = append(m.p50, s.p50), append(m.p99, s.p99), append(m.rate, s.rate)
 			}
 		}
-		if round >= 0 {
-			rounds++
-		}
 	}
-	return ways, rounds, nil
+	return ways, failed, nil
 }
 
 // waysTo are the ways to an engine that is surrounded.

@@ -28,24 +28,28 @@ func newSwarm(body string, size int64, clients int) *swarm {
 	return s
 }
 
+// afterFailure is how long a client waits before its next scan when one has failed.
+const afterFailure = 10 * time.Millisecond
+
 // run makes the clients scan until the time is over, at least once. Client i asks the
-// sockets of targets[i % len(targets)], one after the other; that counts as one scan.
-func (s *swarm) run(ctx context.Context, targets [][]string, length time.Duration) (slice, error) {
+// sockets of targets[i % len(targets)], one after the other; that counts as one scan. Scans
+// that fail do not count: an overloaded way may refuse some. failed is their share.
+func (s *swarm) run(ctx context.Context, targets [][]string, length time.Duration) (result slice, failed float64, err error) {
 	var wg sync.WaitGroup
 	took := make([][]time.Duration, len(s.requests))
-	errs := make([]error, len(s.requests))
+	failures := make([]int, len(s.requests))
 	begin := time.Now()
 	for i, r := range s.requests {
 		wg.Go(func() {
 			for {
 				one := time.Now()
-				for _, socket := range targets[i%len(targets)] {
-					if errs[i] = scanOn(ctx, socket, r.renew()); errs[i] != nil {
-						return
-					}
+				if scanAll(ctx, targets[i%len(targets)], r) == nil {
+					took[i] = append(took[i], time.Since(one))
+				} else {
+					failures[i]++
+					time.Sleep(afterFailure)
 				}
-				took[i] = append(took[i], time.Since(one))
-				if time.Since(begin) >= length {
+				if time.Since(begin) >= length || ctx.Err() != nil {
 					return
 				}
 			}
@@ -53,12 +57,24 @@ func (s *swarm) run(ctx context.Context, targets [][]string, length time.Duratio
 	}
 	wg.Wait()
 	elapsed := time.Since(begin)
-	if err := errors.Join(errs...); err != nil {
-		return slice{}, errs[slices.IndexFunc(errs, func(err error) bool { return err != nil })]
-	}
 	all := slices.Concat(took...)
 	slices.Sort(all)
-	return slice{p50: quantile(all, 0.5), p99: quantile(all, 0.99), scans: len(all), rate: float64(len(all)) / elapsed.Seconds()}, nil
+	lost := 0
+	for _, n := range failures {
+		lost += n
+	}
+	result = slice{p50: quantile(all, 0.5), p99: quantile(all, 0.99), scans: len(all), rate: float64(len(all)) / elapsed.Seconds()}
+	return result, float64(lost) / float64(lost+len(all)), context.Cause(ctx)
+}
+
+// scanAll makes one scan at each of the sockets.
+func scanAll(ctx context.Context, sockets []string, r *request) error {
+	for _, socket := range sockets {
+		if err := scanOn(ctx, socket, r.renew()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // scanOn makes one scan. Where the backlog is full, it tries again, as a blocking connect

@@ -32,7 +32,7 @@ func TestCharts(t *testing.T) {
 	}
 }
 
-const someData = "# a machine & more\nx,way,p50,p50_low,p50_high,p99,p99_low,p99_high,rate,rate_low,rate_high,rounds\n" +
+const someData = "# a machine & more\nx,way,p50,p50_low,p50_high,p99,p99_low,p99_high,rate,rate_low,rate_high,failed\n" +
 	"1,direct,0.001,0.0009,0.002,0.003,0.002,0.004,900,800,1000,3\n1,polyclam,0.002,0.001,0.003,0.003,0.002,0.004,500,400,600,3\n" +
 	"100,direct,0.1,0.09,0.2,0.3,0.2,0.4,950,850,1000,3\n100,polyclam,0.2,0.1,0.3,0.3,0.2,0.4,550,450,650,3\n"
 
