@@ -20,6 +20,8 @@ type Status struct {
 	Slots          int              `json:"slots"`   // scans that it takes at a time, all nodes together
 	Counters       Counters         `json:"counters"`
 	Observed       ObservedCounters `json:"observed"`
+	// Cache counts what the cache did for the engine.
+	Cache CacheCounters `json:"cache"`
 	// Withheld is the number of objects that the engine does not get at present because it
 	// died or hung on them.
 	Withheld int `json:"withheld,omitempty"`
