@@ -31,7 +31,8 @@ func (t *tool) cacheCommand() *cobra.Command {
 		Long: `"stats" shows how many results of each engine came from the cache since polyclamd was
 started, what it holds, and the state of the store that hosts share. MEMORY and SHARED are
 results that were found there, JOINED those of an identical scan that was under way. SCANNED
-are objects that no store had. NOT CACHED are those whose result could not be cached.
+are objects that no store had. HIT RATE is the share of these for which the engine was not
+asked. NOT CACHED are objects whose result could not be cached.
 
 "flush" makes polyclamd forget all results in its memory, and those that wait for a health
 check. Results in the shared store stay, and count again when they are asked for. With
@@ -130,7 +131,7 @@ func cacheText(c *admin.Cache) string {
 	if !c.On && !asked {
 		return b.String()
 	}
-	t := newTable("ENGINE", "FROM CACHE", "MEMORY", "SHARED", "JOINED", "SCANNED", "NOT CACHED")
+	t := newTable("ENGINE", "HIT RATE", "MEMORY", "SHARED", "JOINED", "SCANNED", "NOT CACHED")
 	for _, e := range c.Engines {
 		t.add(e.Engine, human.Percent(e.Hits(), e.Hits()+e.Misses), unsigned(e.Memory), unsigned(e.Shared), unsigned(e.Joined), unsigned(e.Misses), unsigned(e.NotCacheable))
 	}

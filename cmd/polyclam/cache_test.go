@@ -40,16 +40,16 @@ shared store: down at tcp:r:6379
   rejected: 7 not genuine, damaged or too old
 waiting for a health check: 4; confirmed 5, dropped 6
 
-ENGINE         FROM CACHE  MEMORY  SHARED  JOINED  SCANNED  NOT CACHED
-clamav         66 %        60      5       1       34       2
-inspect\u202e  -           0       0       0       0        100
+ENGINE         HIT RATE  MEMORY  SHARED  JOINED  SCANNED  NOT CACHED
+clamav         66 %      60      5       1       34       2
+inspect\u202e  -         0       0       0       0        100
 `},
 		"memory": {memory, `memory: 1 result in 1 MiB of 32 MiB, 9 added, 8 removed for lack of room
 shared store: none
 waiting for a health check: 4; confirmed 5, dropped 6
 
-ENGINE  FROM CACHE  MEMORY  SHARED  JOINED  SCANNED  NOT CACHED
-clamav  66 %        60      5       1       34       2
+ENGINE  HIT RATE  MEMORY  SHARED  JOINED  SCANNED  NOT CACHED
+clamav  66 %      60      5       1       34       2
 `},
 		"shared": {shared, `memory: off
 shared store: down at tcp:r:6379
@@ -59,7 +59,7 @@ shared store: down at tcp:r:6379
   rejected: 7 not genuine, damaged or too old
 waiting for a health check: 4; confirmed 5, dropped 6
 
-ENGINE  FROM CACHE  MEMORY  SHARED  JOINED  SCANNED  NOT CACHED
+ENGINE  HIT RATE  MEMORY  SHARED  JOINED  SCANNED  NOT CACHED
 `},
 		"off": {admin.Cache{Engines: []admin.EngineCache{{Engine: "clamav"}}}, "the cache is off: the configuration has memory = \"0\" and no redis in [cache]\n"},
 	} {
@@ -97,9 +97,7 @@ func TestCacheLine(t *testing.T) {
 		"cache: no memory, shared store up": {CacheShared: "up"},
 		"cache: 0 bytes of 32 MiB, 75 % of the results without a scan, shared store down: polyclam cache stats shows why": {CacheLimit: 32 << 20, CacheHits: 3, CacheMisses: 1, CacheShared: "down"},
 	} {
-		st := serverStatus{}
-		st.CacheState = c
-		if got := st.cacheLine(); got != want {
+		if got := cacheLine(c); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}

@@ -7,8 +7,7 @@ import (
 )
 
 // cacheLine says in one line what the cache holds and spares, or "" if there is none.
-func (st *serverStatus) cacheLine() string {
-	c := st.CacheState
+func cacheLine(c extended.CacheState) string {
 	if c == (extended.CacheState{}) {
 		return ""
 	}

@@ -64,7 +64,7 @@ func TestGoldenHasWhatMatters(t *testing.T) {
 		"degraded": {
 			"<strong>degraded</strong>polyclamd is up; 1 of 2 nodes of clamav is down; the signatures of sophos are 9 days old; inspect (optional) is down: ",
 			"the configuration on disk is refused since ", "clamav tcp:10.0.0.2:3310 is down: connection refused. Is the engine running", ">old</span>", "limited to 6", "stops at the first heuristic match",
-			`<span class="badge warn">down</span> tcp:redis.example.org:6379 <span class="warn">cannot connect: connection refused</span>`, `<span class="badge bad">3</span>`,
+			`<span class="badge warn">down</span> tcp:redis.example.org:6379</div><div class="warn">cannot connect: connection refused</div>`, `<span class="badge bad">3</span>`,
 			"the shared store of the cache is down, so objects are scanned that other hosts have scanned: cannot connect",
 		},
 		"failing": {
