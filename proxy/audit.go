@@ -105,6 +105,9 @@ func engineFields(rec *record.Engine) *zerolog.Event {
 		return d.Bool("cancelled", true)
 	}
 	d = d.Float64("ms", milliseconds(rec.Elapsed))
+	if rec.Cached != "" {
+		d = d.Str("cached", rec.Cached).Int64("cached_age_ms", rec.CachedAge.Milliseconds())
+	}
 	if len(rec.Names) > 0 {
 		d = d.Strs("names", escapeAll(rec.Names))
 	}

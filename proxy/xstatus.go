@@ -12,12 +12,9 @@ import (
 // each engine, END. It is what polyclam status shows.
 func (r *request) status() []string {
 	s := r.s.srv
-	server := s.serverRecord(r.s.about())
 	brief := r.lst.Status == StatusBrief
-	if brief {
-		server = briefServer(server)
-	}
-	lines := []string{server.Record().String()}
+	lines := make([]string, 1, 8) // the SERVER record comes first
+	var engines []engine.Status
 	ctx, cancel := context.WithTimeout(s.ctx, versionWait)
 	defer cancel()
 	for _, u := range r.cfg.Engines {
@@ -25,6 +22,7 @@ func (r *request) status() []string {
 			u.Version(ctx) // so that the status has a fresh one
 		}
 		us := u.Status()
+		engines = append(engines, us)
 		for _, n := range us.Nodes {
 			node := NodeOf(us, n)
 			if brief {
@@ -33,6 +31,12 @@ func (r *request) status() []string {
 			lines = append(lines, node.Record().String())
 		}
 	}
+	server := s.serverRecord(r.s.about())
+	server.CacheState = cacheState(r.cfg.Cache.Stats(), engines)
+	if brief {
+		server = briefServer(server)
+	}
+	lines[0] = server.Record().String()
 	return append(lines, "END")
 }
 

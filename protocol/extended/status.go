@@ -28,6 +28,7 @@ type Server struct {
 	// versions, files and users.
 	Brief bool `json:"brief,omitempty"`
 
+	CacheState
 	Refusals
 }
 
@@ -46,7 +47,7 @@ func (s *Server) fields() []field {
 		flag("draining", &s.Draining, "true", ""),
 		flag("brief", &s.Brief, "true", ""),
 	}
-	return slices.Concat(own, s.About.fields(), s.Refusals.fields())
+	return slices.Concat(own, s.CacheState.fields(), s.About.fields(), s.Refusals.fields())
 }
 
 // Record returns s as a record.

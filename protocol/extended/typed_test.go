@@ -37,8 +37,8 @@ var typedTests = []typedTest{
 	{"summary", Summary{Category: "virus", Action: "quarantine", Code: 1, Engine: "a", ActionBy: "b", Engines: 2, Failed: 1, Version: 1},
 		`stream: category=virus action=quarantine code=1 engine=a action_by=b engines=2 failed=1 version=1 SUMMARY`},
 	{"server", Server{Version: "1 x", Uptime: 1, Connections: 2, Scans: 3, Requests: 4, SpoolUsed: 5, SpoolTotal: 6, FindRuns: 7, FindFailures: 8, FindDropped: 9, Draining: true, Brief: true,
-		Refusals: refusals},
-		`status: version="1 x" uptime=1 connections=2 scans=3 requests=4 spool_used=5 spool_total=6 find_runs=7 find_failures=8 find_dropped=9 draining=true brief=true commands_refused=1 connections_refused=2 connections_not_allowed=10 handshakes_failed=12 ` +
+		CacheState: CacheState{CacheUsed: 13, CacheLimit: 14, CacheHits: 15, CacheMisses: 16, CacheShared: "down"}, Refusals: refusals},
+		`status: version="1 x" uptime=1 connections=2 scans=3 requests=4 spool_used=5 spool_total=6 find_runs=7 find_failures=8 find_dropped=9 draining=true brief=true cache_used=13 cache_limit=14 cache_hits=15 cache_misses=16 cache_shared=down commands_refused=1 connections_refused=2 connections_not_allowed=10 handshakes_failed=12 ` +
 			`not_scanned_gone=3 not_scanned_limit=4 not_scanned_spool=5 not_scanned_denied=6 not_scanned_path=7 not_scanned_hung=8 not_scanned_rate=11 not_scanned_other=9 SERVER`},
 	{"node", Node{
 		Engine: "a", Backend: "clamd", Required: true, Mode: "observe", ConfiguredMode: "on", Drained: true, Address: "unix:/s", State: "down", Reason: "gone", InFlight: 1, Limit: 2, Waiting: 3, Withheld: 4,

@@ -167,7 +167,7 @@ func random(rnd *rand.Rand) *Scan {
 		s.SHA256, s.Tag = "", ""
 	}
 	for range rnd.IntN(4) {
-		e := Engine{Engine: "e", Node: text(), Category: backends.OK, Names: list(), Detail: text(), Error: text()}
+		e := Engine{Engine: "e", Node: text(), Category: backends.OK, Names: list(), Detail: text(), Error: text(), Cached: text(), CachedAge: time.Second}
 		for range rnd.IntN(20) {
 			e.Ruled = append(e.Ruled, Ruled{text(), backends.OK, "r"})
 		}
