@@ -3,7 +3,6 @@ package config
 import (
 	"crypto/tls"
 	"fmt"
-	"io"
 	"slices"
 	"time"
 
@@ -14,6 +13,7 @@ import (
 	"polyclam/proxy/engine"
 	"polyclam/proxy/hook"
 	"polyclam/proxy/policy"
+	"polyclam/proxy/resolve"
 	"polyclam/proxy/spool"
 )
 
@@ -122,24 +122,24 @@ func (f *File) policy(l *Listener) *policy.Policy {
 
 func (e *Engine) build(maxStream int64, s *spool.Spool, log zerolog.Logger) (*engine.Engine, error) {
 	var nodes []engine.Node
+	var names []engine.Name
 	for _, address := range e.nodes() {
-		identity := e.identity(address) // before Open reads the files
-		b, err := e.config.Open(address)
+		if resolve.IsName(address) {
+			names = append(names, e.name(address))
+			continue
+		}
+		n, err := e.openAt(address, e.host)
 		if err != nil {
-			for _, n := range nodes {
-				if c, ok := n.Backend.(io.Closer); ok {
-					c.Close()
-				}
-			}
+			closeAll(nodes)
 			return nil, err
 		}
-		nodes = append(nodes, engine.Node{Address: address, Backend: b, Identity: identity})
+		nodes = append(nodes, n)
 	}
 	return engine.New(engine.Config{
 		Name: e.Name, Kind: e.Backend, Required: e.Required,
 		Timeout: e.Timeout, MaxDelay: e.MaxDelay, MaxScans: e.MaxScans, MaxSize: e.MaxSize,
 		Canary: e.Canary, CanaryInterval: e.CanaryInterval, SizeCheck: e.SizeCheck, NoHedge: !e.Hedge, MaxStream: maxStream,
 		PoisonTime: e.PoisonTime, MaxSignatureAge: time.Duration(e.MaxSignatureAge), SuspendStale: e.Stale == staleSuspend, Mode: e.Mode,
-		Nodes: nodes, Log: log, Spool: s,
+		Nodes: nodes, Names: names, Log: log, Spool: s,
 	}), nil
 }
