@@ -58,6 +58,8 @@ type Config struct {
 	// Mode is the mode until SetMode changes it; empty: On.
 	Mode  Mode
 	Nodes []Node
+	// Names are addresses whose nodes name servers know. They come in addition to Nodes.
+	Names []Name
 	Log   zerolog.Logger
 
 	// NoHedge says that no object is put to two nodes at a time, however slow the first

@@ -55,6 +55,10 @@ func (r *race) slow(after time.Duration) {
 		return
 	}
 	n := r.e.tryAcquire(r.ticket)
+	if n != nil && n.rank > first.node.rank { // a slow node is still usable
+		r.e.giveBackUnused(n, r.ticket.grant)
+		n = nil
+	}
 	if n == nil {
 		r.e.budget.Refund()
 		return

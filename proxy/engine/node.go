@@ -20,6 +20,12 @@ type node struct {
 	counts   *nodeCounts
 
 	// The rest is guarded by pool.mu.
+	origin string  // the name that it was found by; empty: configured
+	rank   int     // nodes of a lower rank come first
+	share  float64 // of the load, compared with the others of its rank; 1: an equal one
+	given  float64 // see pool.burden
+	used   bool    // it is or was among the nodes of its pool
+
 	health     *health.Node
 	canary     Canary      // the last health check
 	retryTimer *time.Timer // without health checks: makes a down node usable again
@@ -43,7 +49,7 @@ type node struct {
 }
 
 func newNode(n Node) *node {
-	return &node{address: n.Address, identity: n.Identity, backend: n.Backend, counts: &nodeCounts{}, health: health.New()}
+	return &node{address: n.Address, identity: n.Identity, backend: n.Backend, counts: &nodeCounts{}, health: health.New(), share: 1}
 }
 
 // addressOf returns the address of n, or "" if n is nil.
@@ -56,7 +62,7 @@ func addressOf(n *node) string {
 
 // sameConfig reports whether n and other are configured identically.
 func (n *node) sameConfig(other *node) bool {
-	return n.address == other.address && n.identity != "" && n.identity == other.identity
+	return n == other || n.address == other.address && n.identity != "" && n.identity == other.identity
 }
 
 // signaturesChanged records that n may have other signatures and limits from now on. The

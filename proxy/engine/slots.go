@@ -9,7 +9,7 @@ import (
 )
 
 // errRetired ends the health checks of a node that is no longer configured.
-const errRetired = CalledOff("a reload has removed or changed the node")
+const errRetired = CalledOff("a reload or a new answer of the name servers has removed or changed the node")
 
 // pick takes a slot for t. If it returns neither a node nor an error, t must wait.
 //
@@ -48,7 +48,7 @@ func (p *pool) takeBest(t *ticket) (best *node, eligible bool) {
 		if !p.hasRoom(t, n) {
 			continue
 		}
-		if load := float64(n.inFlight+1) * n.times[t.class].Slowness(fastest, now); best == nil || load < least {
+		if load := p.burden(n) * n.times[t.class].Slowness(fastest, now); best == nil || load < least {
 			best, bestAt, least = n, at, load
 		}
 	}
@@ -94,7 +94,7 @@ func (p *pool) eligible(t *ticket, n *node) bool {
 	if t.IsTest() {
 		return n == t.Only
 	}
-	return !t.HasTried(n) && !p.standsBack(t, n) && p.usable(n)
+	return !t.HasTried(n) && !p.standsBack(t, n) && p.usable(n) && !p.outranked(t, n)
 }
 
 // standsBack reports whether n takes no new scan because it is being reloaded and t may use
@@ -129,4 +129,7 @@ func (p *pool) take(t *ticket, n *node) {
 		n.held = map[client.Key]int{}
 	}
 	n.held[t.Client]++
+	if !t.IsTest() {
+		p.countGiven(n)
+	}
 }

@@ -98,7 +98,7 @@ var rules = map[string][]string{
 	"proxy/stack":                                   {},
 	"proxy/status":                                  {"backends", "protocol", "protocol/extended", "proxy/policy"},
 	"backends/testfile":                             {},
-	"proxy/engine":                                  {"backends", "backends/testfile", "github.com/rs/zerolog", "proxy/cache", "proxy/client", "proxy/count", "proxy/engine/internal/*", "proxy/policy", "proxy/printable", "proxy/spool", "proxy/stack"},
+	"proxy/engine":                                  {"backends", "backends/testfile", "github.com/rs/zerolog", "proxy/cache", "proxy/client", "proxy/count", "proxy/engine/internal/*", "proxy/policy", "proxy/printable", "proxy/resolve", "proxy/spool", "proxy/stack"},
 	"proxy/engine/internal/aimd":                    {},
 	"proxy/engine/internal/budget":                  {},
 	"proxy/engine/internal/health":                  {},

@@ -3,7 +3,6 @@ package config
 import (
 	"crypto/tls"
 	"fmt"
-	"io"
 	"slices"
 	"time"
 
@@ -15,6 +14,7 @@ import (
 	"polyclam/proxy/engine"
 	"polyclam/proxy/hook"
 	"polyclam/proxy/policy"
+	"polyclam/proxy/resolve"
 	"polyclam/proxy/spool"
 )
 
@@ -124,32 +124,32 @@ func (f *File) policy(l *Listener) *policy.Policy {
 
 func (e *Engine) build(maxStream int64, s *spool.Spool, results *cache.Cache, log zerolog.Logger) (*engine.Engine, error) {
 	var nodes []engine.Node
-	names, fingerprint := false, ""
+	byName, fingerprint := e.readsPaths || slices.Contains(namedBackends, e.Backend), ""
 	ttl, unversioned := e.cacheTTL()
 	if ttl > 0 || e.Backend != inspectBackend { // deaths are shared without a ttl too, but it never dies
 		fingerprint = e.fingerprint() // before Open reads the files
 	}
+	var names []engine.Name
 	for _, address := range e.nodes() {
-		identity := e.identity(address) // before Open reads the files
-		b, err := e.config.Open(address)
+		if resolve.IsName(address) {
+			names = append(names, e.name(address))
+			continue
+		}
+		n, err := e.openAt(address, e.host)
 		if err != nil {
-			for _, n := range nodes {
-				if c, ok := n.Backend.(io.Closer); ok {
-					c.Close()
-				}
-			}
+			closeAll(nodes)
 			return nil, err
 		}
-		names = names || e.getsNames(b)
-		nodes = append(nodes, engine.Node{Address: address, Backend: b, Identity: identity})
+		byName = byName || e.getsNames(n.Backend)
+		nodes = append(nodes, n)
 	}
 	return engine.New(engine.Config{
 		Name: e.Name, Kind: e.Backend, Required: e.Required,
 		Timeout: e.Timeout, MaxDelay: e.MaxDelay, MaxScans: e.MaxScans, MaxSize: e.MaxSize,
 		Canary: e.Canary, CanaryInterval: e.CanaryInterval, SizeCheck: e.SizeCheck, NoHedge: !e.Hedge, MaxStream: maxStream,
 		PoisonTime: e.PoisonTime, MaxSignatureAge: time.Duration(e.MaxSignatureAge), SuspendStale: e.Stale == staleSuspend, Mode: e.Mode,
-		CacheTTL: ttl, CacheUnversioned: unversioned, CacheNames: names, Fingerprint: fingerprint,
-		Nodes: nodes, Log: log, Spool: s,
+		CacheTTL: ttl, CacheUnversioned: unversioned, CacheNames: byName, Fingerprint: fingerprint,
+		Nodes: nodes, Names: names, Log: log, Spool: s,
 		Cache: results,
 	}), nil
 }

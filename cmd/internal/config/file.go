@@ -12,6 +12,7 @@ import (
 	"polyclam/proxy/engine"
 	"polyclam/proxy/hook"
 	"polyclam/proxy/policy"
+	"polyclam/proxy/resolve"
 	"polyclam/proxy/spool"
 )
 
@@ -61,12 +62,17 @@ type Engine struct {
 	Backend string `toml:"backend"` // a key of the registry
 	// Addresses lists the nodes; it is empty for an engine without an address. Parse
 	// moves Address there.
-	Address        string        `toml:"address"`
-	Addresses      []string      `toml:"addresses"`
-	Mode           engine.Mode   `toml:"mode"`
-	Required       bool          `toml:"required"`
-	Timeout        time.Duration `toml:"timeout" range:"1ns..24h"`
-	MaxDelay       time.Duration `toml:"max_delay" range:"1ns..24h"`
+	Address   string        `toml:"address"`
+	Addresses []string      `toml:"addresses"`
+	Mode      engine.Mode   `toml:"mode"`
+	Required  bool          `toml:"required"`
+	Timeout   time.Duration `toml:"timeout" range:"1ns..24h"`
+	MaxDelay  time.Duration `toml:"max_delay" range:"1ns..24h"`
+	// Resolve is the longest time between lookups of a name; NameServers are asked, or those
+	// of the machine; MaxNodes is how many nodes one name may have.
+	Resolve        time.Duration `toml:"resolve" range:"1s..1h"`
+	NameServers    []string      `toml:"name_servers"`
+	MaxNodes       int           `toml:"max_nodes" range:"1..64"`
 	MaxScans       int           `toml:"max_scans" range:"1..10000"`
 	MaxSize        int64         `toml:"max_size"` // 0: no limit
 	Canary         bool          `toml:"canary"`
@@ -81,6 +87,7 @@ type Engine struct {
 	CacheTTL CacheTTL `toml:"cache_ttl"`
 
 	config     backends.Config // the backend's keys; nil: unknown backend
+	host       string          // of the only address, if that was found by name: see Resolved
 	readsPaths bool            // the engine reads files in the spool's directory
 }
 
@@ -91,6 +98,7 @@ func newEngine(name, backend string) Engine {
 		Mode: d.Mode, Required: d.Required, Timeout: d.Timeout, MaxScans: d.MaxScans, MaxSize: d.MaxSize,
 		Canary: d.Canary, CanaryInterval: d.CanaryInterval, SizeCheck: d.SizeCheck, Hedge: !d.NoHedge, PoisonTime: d.PoisonTime,
 		MaxSignatureAge: Age(d.MaxSignatureAge), Stale: staleUse, CacheTTL: autoTTL,
+		Resolve: resolve.DefaultInterval, MaxNodes: resolve.MaxTargets,
 	}
 	if row, ok := registry.Lookup(backend); ok {
 		e.config = row.NewConfig()

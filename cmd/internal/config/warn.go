@@ -31,6 +31,7 @@ func warn(f *File, r *report) {
 	warnEngines(f, r)
 	warnSteering(f, r)
 	warnTimeouts(f, r)
+	warnNames(f, r)
 	warnLimits(f, r)
 	warnOnFind(f, r)
 	warnCacheTTL(f, r)

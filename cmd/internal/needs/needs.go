@@ -240,7 +240,7 @@ func Heap(f *config.File) int64 {
 // perScan returns how much memory one scan takes.
 func perScan(u *config.Engine) int64 { return scanMemory + u.ScanMemory() }
 
-func nodes(u *config.Engine) int64 { return int64(max(1, len(u.Addresses))) }
+func nodes(u *config.Engine) int64 { return int64(u.MostNodes()) }
 
 // slots returns how many scans an engine runs concurrently.
 func slots(u *config.Engine) int64 { return int64(u.MaxScans) * nodes(u) }
