@@ -341,3 +341,17 @@ func BenchmarkAddParallel(b *testing.B) {
 		}
 	})
 }
+
+// TestCachedCounts checks that the origin of a result is bounded and counted.
+func TestCachedCounts(t *testing.T) {
+	cost := func(cached string) int64 {
+		s, cost := compact(&Scan{Engines: []Engine{{Cached: cached}}})
+		if len(s.Engines[0].Cached) > maxText {
+			t.Errorf("%d bytes are kept", len(s.Engines[0].Cached))
+		}
+		return cost
+	}
+	if none, long := cost(""), cost(strings.Repeat("x", 5000)); long < none+maxText {
+		t.Errorf("it costs %d bytes, and %d without", long, none)
+	}
+}
