@@ -66,7 +66,7 @@ func (s *Server) serverRecord(about extended.About) extended.Server {
 
 // NodeOf returns the state of a node as XSTATUS reports it.
 func NodeOf(u engine.Status, n engine.NodeStatus) extended.Node {
-	return extended.Node{
+	node := extended.Node{
 		Engine:          u.Name,
 		Backend:         u.Kind,
 		Required:        u.Required,
@@ -105,6 +105,16 @@ func NodeOf(u engine.Status, n engine.NodeStatus) extended.Node {
 		Scanned:         n.Scanned,
 		UnscannedAbove:  n.UnscannedAbove,
 	}
+	for _, name := range u.Names {
+		if name.Address != n.Name {
+			continue
+		}
+		node.FoundAs, node.NameFailures, node.NameReason = n.Name, int64(name.Failures), name.Reason
+		if !name.Answered.IsZero() {
+			node.NameAge = int64(time.Since(name.Answered) / time.Second)
+		}
+	}
+	return node
 }
 
 // modeOf is the value of the key mode: empty for on.

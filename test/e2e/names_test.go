@@ -73,13 +73,13 @@ format = "json"
 				poll(t, fmt.Sprintf("exactly these nodes, up: %q", want), func() bool {
 					reply, _ := ask("unix", polyclam.Socket, "zXSTATUS\x00")
 					var got []string
-					for line := range strings.SplitSeq(reply, "\n") {
+					for line := range strings.SplitSeq(reply, "\x00") {
 						if m := nodeAddress.FindStringSubmatch(line); m != nil && ups.MatchString(line+" ") {
 							got = append(got, m[1])
 						}
 					}
 					slices.Sort(got)
-					return slices.Equal(got, want) && strings.Count(reply, "NODE ") == len(want)
+					return slices.Equal(got, want) && strings.Count(reply, " NODE\x00") == len(want)
 				})
 			}
 			node := func(i int) string { return fmt.Sprintf("tcp:127.0.0.%d:%s", i, port) }
@@ -152,4 +152,4 @@ format = "json"
 	}
 }
 
-var nodeAddress = regexp.MustCompile(` address=(\S+)`)
+var nodeAddress = regexp.MustCompile(` address="?([^" ]+)`)

@@ -98,7 +98,7 @@ func newEngine(name, backend string) Engine {
 		Mode: d.Mode, Required: d.Required, Timeout: d.Timeout, MaxScans: d.MaxScans, MaxSize: d.MaxSize,
 		Canary: d.Canary, CanaryInterval: d.CanaryInterval, SizeCheck: d.SizeCheck, Hedge: !d.NoHedge, PoisonTime: d.PoisonTime,
 		MaxSignatureAge: Age(d.MaxSignatureAge), Stale: staleUse, CacheTTL: autoTTL,
-		Resolve: resolve.DefaultInterval, MaxNodes: resolve.MaxTargets,
+		Resolve: resolve.DefaultInterval, NameServers: []string{}, MaxNodes: resolve.MaxTargets,
 	}
 	if row, ok := registry.Lookup(backend); ok {
 		e.config = row.NewConfig()

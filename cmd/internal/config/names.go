@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
-	"slices"
 	"strings"
 
 	"polyclam/backends"
@@ -15,9 +14,6 @@ import (
 )
 
 // This file has what concerns addresses that name servers resolve: "dns:..." and "srv:...".
-
-// HasNames reports whether name servers know nodes of the engine.
-func (e *Engine) HasNames() bool { return slices.ContainsFunc(e.Addresses, resolve.IsName) }
 
 // MostNodes is how many nodes the engine has at most.
 func (e *Engine) MostNodes() (n int) {
@@ -150,23 +146,6 @@ func validateNames(e *Engine, r *report, at position.Path) {
 	for i, s := range e.NameServers {
 		if _, ok := resolve.ServerAddress(s); !ok && r.isGood(list.Element(i)) {
 			r.fail(list.Element(i), "%q: write the IP address of a name server, with its port unless that is 53, for example \"127.0.0.1:8600\"", s)
-		}
-	}
-	if r.isGood(list) && len(e.NameServers) == 0 {
-		r.fail(list, "no name server in it; write at least one, or delete the key: then those of "+resolve.ResolvConf+" are asked")
-	}
-}
-
-// warnNames warns of keys for names without effect.
-func warnNames(f *File, r *report) {
-	for i := range f.Engines {
-		if f.Engines[i].HasNames() {
-			continue
-		}
-		for _, key := range []string{"resolve", "name_servers", "max_nodes"} {
-			if at := enginePath(i).Key(key); r.has(at) {
-				r.warn(at, "no address of the engine is a name that is looked up again, so this has no effect; write \"dns:name:port\" or \"srv:_service._proto.name\", or delete the key")
-			}
 		}
 	}
 }

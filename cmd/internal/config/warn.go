@@ -31,7 +31,6 @@ func warn(f *File, r *report) {
 	warnEngines(f, r)
 	warnSteering(f, r)
 	warnTimeouts(f, r)
-	warnNames(f, r)
 	warnLimits(f, r)
 	warnOnFind(f, r)
 	warnCacheTTL(f, r)

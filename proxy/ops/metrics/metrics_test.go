@@ -57,6 +57,7 @@ func fullSnapshot() proxy.Snapshot {
 		Engines: []engine.Status{{
 			Name: "clamav", Kind: "clamd", Required: true, Mode: engine.On, Slots: 10, Counters: counters,
 			Cache: engine.CacheCounters{Memory: 1, Shared: 2, Joined: 3, Misses: 4, NotCacheable: 5},
+			Names: []engine.NameStatus{{Address: "dns:clamd.example:3310", Nodes: 2, NotUsed: 1, Answered: time.Unix(1.99e9, 0), Failures: 3}},
 			Nodes: []engine.NodeStatus{{
 				Address: "unix:/c", State: "up", Usable: true, Counters: counters, Version: "ClamAV 1.4.6", DatabaseTime: time.Unix(1.8e9, 0),
 				Canary: engine.Canary{Time: time.Unix(1.99e9, 0), Clean: backends.OK, EICAR: backends.Virus, Mail: backends.OK},
