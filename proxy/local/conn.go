@@ -168,7 +168,7 @@ func (c *Conn) wait(direction int, f func(fd uintptr) bool) error {
 	if err != nil && c.isClosed() {
 		return net.ErrClosed
 	}
-	return explain(err)
+	return err
 }
 
 // try calls f. If it reports true, or panics, the call is over.

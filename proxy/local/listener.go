@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -20,6 +21,8 @@ type Listener struct {
 	file *os.File
 	raw  syscall.RawConn // of file
 	addr *net.UnixAddr
+
+	closed atomic.Bool
 }
 
 // Listen returns a listener on the socket of ln, and closes ln. After an error ln is still
@@ -84,15 +87,16 @@ func (l *Listener) accepted(fd int, errno, err error) (net.Conn, error) {
 		err = os.NewSyscallError("accept4", errno)
 	}
 	if err != nil {
-		return nil, &net.OpError{Op: "accept", Net: "unix", Addr: l.addr, Err: explain(err)}
+		return nil, &net.OpError{Op: "accept", Net: "unix", Addr: l.addr, Err: l.explain(err)}
 	}
 	return &Conn{fd: fd, addr: l.addr}, nil
 }
 
 // Close implements [net.Listener].
 func (l *Listener) Close() error {
+	l.closed.Store(true)
 	if err := l.file.Close(); err != nil {
-		return &net.OpError{Op: "close", Net: "unix", Addr: l.addr, Err: explain(err)}
+		return &net.OpError{Op: "close", Net: "unix", Addr: l.addr, Err: l.explain(err)}
 	}
 	return nil
 }
@@ -101,14 +105,14 @@ func (l *Listener) Close() error {
 func (l *Listener) Addr() net.Addr { return l.addr }
 
 // SetDeadline sets when Accept gives up.
-func (l *Listener) SetDeadline(t time.Time) error { return explain(l.file.SetReadDeadline(t)) }
+func (l *Listener) SetDeadline(t time.Time) error { return l.explain(l.file.SetReadDeadline(t)) }
 
 // SyscallConn implements [syscall.Conn].
 func (l *Listener) SyscallConn() (syscall.RawConn, error) { return l.raw, nil }
 
-// explain replaces the error of a closed file by that of a closed connection.
-func explain(err error) error {
-	if errors.Is(err, os.ErrClosed) {
+// explain replaces err if the listener is closed: package os has its own errors for that.
+func (l *Listener) explain(err error) error {
+	if err != nil && l.closed.Load() {
 		return net.ErrClosed
 	}
 	return err
