@@ -80,6 +80,9 @@ var (
 // ReadsPaths implements [backends.PathReader].
 func (b *Backend) ReadsPaths() bool { return b.transport == transportPath }
 
+// ReadsFiles implements [backends.FileReader].
+func (b *Backend) ReadsFiles() bool { return b.transport == transportFildes }
+
 // Scan implements [backends.Backend].
 func (b *Backend) Scan(ctx context.Context, o backends.Object) (backends.Result, error) {
 	ctx = clamdclient.Traced(ctx)

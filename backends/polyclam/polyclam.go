@@ -82,6 +82,9 @@ var (
 	_ backends.SelfChecker = (*Backend)(nil)
 )
 
+// ReadsFiles implements [backends.FileReader].
+func (b *Backend) ReadsFiles() bool { return b.transport == transportFildes }
+
 // Scan implements [backends.Backend].
 func (b *Backend) Scan(ctx context.Context, o backends.Object) (backends.Result, error) {
 	ctx = clamdclient.Traced(ctx)
