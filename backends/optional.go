@@ -46,6 +46,13 @@ type PathReader interface {
 	ReadsPaths() bool
 }
 
+// A FileReader is a Backend whose engine may be passed the descriptor of [Object.File].
+// Objects that no engine reads as files can stay in memory.
+type FileReader interface {
+	// ReadsFiles reports whether the engine gets descriptors with this configuration.
+	ReadsFiles() bool
+}
+
 // SideEffects is a Backend whose scan may do more than read the object: it runs a
 // program, which may move, repair or report it. Such a backend never scans an object on
 // two nodes at the same time.

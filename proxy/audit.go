@@ -31,9 +31,12 @@ func (r *request) scanned(name string, o *spool.Object, v policy.Verdict, elapse
 	rec := r.record(name, o.Size(), v, elapsed)
 	level := scanLevel(v)
 	logs := srv.log.WithLevel(level).Enabled()
-	h, ok := hash{}, true
-	if r.cfg.HashObjects && (logs || !rec.OK()) {
-		h, ok = srv.hashes.quick(srv.ctx, o, r.cfg.Limits.Stream)
+	h, ok := r.cfg.Hash.known(o)
+	if !ok {
+		ok = true
+		if r.cfg.Hash.wants(v) && (logs || !rec.OK()) {
+			h, ok = srv.hashes.quick(srv.ctx, o, r.cfg.Limits.Stream)
+		}
 	}
 	key := r.s.key
 	if !ok && !srv.hashes.begin(key) {

@@ -118,7 +118,7 @@ func testConfig(address string, engines []testEngine) *Config {
 			Stream: 1 << 20, CommandReadTimeout: patience, ReadTimeout: patience, WriteTimeout: patience,
 			Connections: 100, SessionScans: 4, DirectoryDepth: 15, Handshakes: 20, HandshakeTimeout: patience,
 		},
-		HashObjects: true,
+		Hash: HashAlways,
 	}
 	for _, e := range engines {
 		cfg.Engines = append(cfg.Engines, engine.New(engine.Config{

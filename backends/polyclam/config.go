@@ -66,11 +66,22 @@ func (c *Config) OpenAt(address, host string) (backends.Backend, error) {
 	}
 	b := &Backend{
 		node:      clamdclient.New("polyclam", address, engineconn.Dialer{Network: network, Address: addr, Timeout: c.ConnectTimeout, TLS: tlsConfig}),
-		transport: c.Transport,
+		transport: c.transport(network),
 		auto:      c.Transport == transportAuto,
 	}
 	if b.auto && network == "tcp" {
 		b.transport = transportStream
 	}
 	return b, nil
+}
+
+// transport returns the transport to begin with.
+func (c *Config) transport(network string) string {
+	switch {
+	case c.Transport != transportAuto:
+		return c.Transport
+	case network == "unix":
+		return transportFildes
+	}
+	return transportStream
 }

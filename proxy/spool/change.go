@@ -49,6 +49,7 @@ func (c *Change) Apply() {
 	defer s.mu.Unlock()
 	s.quota.configure(c.set.Config)
 	s.keeper.configure(c.set.keep())
+	s.pool.configure(c.set.Segments())
 	c.exchange()
 }
 

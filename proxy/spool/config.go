@@ -62,6 +62,16 @@ type Config struct {
 	Wait time.Duration
 }
 
+// Segments is how many bytes of the largest free segments are kept, if that is more than the
+// 4 MiB that always are: enough for four of the longest objects in memory, at most Keep.
+func (cfg Config) Segments() int64 {
+	n := min(4*cfg.Memory, cfg.Keep)
+	if cfg.InMemory > 0 {
+		n = min(n, cfg.InMemory/4)
+	}
+	return n
+}
+
 // settings is a checked Config with its run-time state. It does not change once in use. Every
 // object retains its settings.
 type settings struct {

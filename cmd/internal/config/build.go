@@ -22,7 +22,7 @@ import (
 // their test objects in s. Each call opens new backends. The caller closes the engines
 // unless it passes the result to a server. An error is a [Problems].
 func (f *File) Build(s *spool.Spool, log zerolog.Logger) (*proxy.Config, error) {
-	c := &proxy.Config{Limits: f.ProxyLimits(), ScanPaths: f.ScanPaths, HashObjects: f.Log.SHA256}
+	c := &proxy.Config{Limits: f.ProxyLimits(), ScanPaths: f.ScanPaths, Hash: proxy.HashMode(f.Log.SHA256)}
 	c.Cache = f.cache
 	r := &report{file: f.Name, lines: f.lines}
 	secure, sources := make([]*tls.Config, len(f.Listeners)), tlsSources{}
@@ -66,9 +66,10 @@ func (f *File) ProxyLimits() proxy.Limits {
 // Spool returns the spool's configuration.
 func (f *File) Spool() spool.Config {
 	return spool.Config{
-		Memory: f.Limits.SpoolMemory, InMemory: f.inMemory, Total: f.Limits.SpoolTotal,
+		Memory: f.spoolMemory(), InMemory: f.inMemory, Total: f.Limits.SpoolTotal,
 		Store: f.Store.Store, Dir: f.Store.Directory, PathMode: f.Store.PathMode, PathGroup: int(f.Store.PathGroup), Wait: f.Store.Wait,
-		Share: f.Limits.ClientShare, Largest: f.Limits.Stream, Hash: f.Log.SHA256,
+		Share: f.Limits.ClientShare, Largest: f.Limits.Stream, Hash: proxy.HashMode(f.Log.SHA256) == proxy.HashAlways,
+		Keep: spool.DefaultKeep,
 	}
 }
 

@@ -53,6 +53,7 @@ type File struct {
 	inMemory       int64        // set by FitSpool: bytes of short streams on the heap
 	records        int64        // set by FitSpool: see RecordBytes
 	spoolTotalLine int          // line of limits.spool_total; 0: not in the file
+	memorySet      bool         // limits.spool_memory is in the file
 	lines          position.Table
 }
 
@@ -89,6 +90,7 @@ type Engine struct {
 	config     backends.Config // the backend's keys; nil: unknown backend
 	host       string          // of the only address, if that was found by name: see Resolved
 	readsPaths bool            // the engine reads files in the spool's directory
+	readsFiles bool            // the engine gets descriptors
 }
 
 func newEngine(name, backend string) Engine {
@@ -195,7 +197,7 @@ type Spool struct {
 type Log struct {
 	Level  string `toml:"level"`
 	Format string `toml:"format"` // "json", "console", or "auto": console on a terminal
-	SHA256 bool   `toml:"sha256"` // log the digest of every object
+	SHA256 Hash   `toml:"sha256"` // whose hash is logged
 }
 
 // OnFind is the [on_find] table. Its fields match [hook.Config], so that one type converts
@@ -223,7 +225,7 @@ func newFile(name string) *File {
 			Store: store.Store, PathMode: store.PathMode, PathGroup: Group(store.PathGroup), Wait: store.Wait,
 		},
 		OnFind:        OnFind(hook.Defaults()),
-		Log:           Log{Level: "info", Format: "auto", SHA256: true},
+		Log:           Log{Level: "info", Format: "auto", SHA256: Hash(proxy.HashFound)},
 		ShutdownGrace: 30 * time.Second,
 		HTTP:          defaultHTTP(),
 		Admin:         defaultAdmin(),

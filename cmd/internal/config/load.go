@@ -71,6 +71,7 @@ func Parse(name string, data []byte) (*File, error) {
 func (f *File) complete(r *report) {
 	if r.has("limits.spool_total") {
 		f.spoolTotalLine = r.lines.Line("limits.spool_total")
+		f.memorySet = r.lines.Line("limits.spool_memory") > 0
 	}
 	f.cacheMemorySet = r.has(cachePath.Key("memory"))
 	for i := range f.Engines {

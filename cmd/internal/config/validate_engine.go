@@ -98,6 +98,9 @@ func openEngine(e *Engine, r *report, at position.Path) {
 		if p, ok := b.(backends.PathReader); ok && p.ReadsPaths() {
 			e.readsPaths = true
 		}
+		if p, ok := b.(backends.FileReader); ok && p.ReadsFiles() {
+			e.readsFiles = true
+		}
 		if c, ok := b.(io.Closer); ok {
 			c.Close()
 		}

@@ -88,6 +88,7 @@ func descriptors(f *config.File) Need {
 	limits := f.ProxyLimits()
 	need := Need{
 		{ownDescriptors, "the daemon itself"},
+		{spool.MaxKept, "memory of the spool that is kept for the next objects"},
 		{listenerDescriptors * int64(len(f.Listeners)+len(f.Services)), "2 for each listener"},
 		{proxy.DescriptorsPerConnection * int64(f.Limits.Connections), "2 x limits.connections"},
 		{int64(limits.SessionObjects()), "objects of sessions: limits.connections / 16, session_scans at least"},
@@ -205,6 +206,9 @@ func memory(f *config.File) Need {
 	}
 	if f.Cache.Memory > 0 {
 		need = append(need, Term{f.Cache.Memory, "cache.memory"})
+	}
+	if n := s.Segments(); n > 4<<20 {
+		need = append(need, Term{n, "free memory for streams that stay in memory"})
 	}
 	if n, what := services(f); n > 0 {
 		need = append(need, Term{serviceMemory * n, "64 KiB x " + what})

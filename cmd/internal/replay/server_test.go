@@ -188,9 +188,9 @@ func runServer(t *testing.T, f *config.File, n int) string {
 	defer sp.Close()
 	profile := f.Listeners[0].Profile()
 	cfg := &proxy.Config{
-		Listeners:   []proxy.Listener{{Address: f.Listeners[0].Address, Profile: profile, Policy: f.ListenerPolicy(&f.Listeners[0])}},
-		Limits:      proxy.DefaultLimits(),
-		HashObjects: true,
+		Listeners: []proxy.Listener{{Address: f.Listeners[0].Address, Profile: profile, Policy: f.ListenerPolicy(&f.Listeners[0])}},
+		Limits:    proxy.DefaultLimits(),
+		Hash:      proxy.HashAlways,
 	}
 	for i := range f.Engines {
 		e := &f.Engines[i]

@@ -11,7 +11,7 @@
 //
 // An int64 is a size in bytes; other numbers are ints, or float64s with a range. An
 // fs.FileMode is written in octal, "0660". Strings of other types are decoded by
-// [encoding.TextUnmarshaler].
+// [encoding.TextUnmarshaler], and those that may also be true or false by [BoolUnmarshaler].
 package decode
 
 import (
@@ -29,6 +29,12 @@ import (
 type Fault struct {
 	Path position.Path
 	Text string // what is wrong, and what to write
+}
+
+// A BoolUnmarshaler is a value that is written as a string or as true or false.
+type BoolUnmarshaler interface {
+	encoding.TextUnmarshaler
+	UnmarshalBool(b bool)
 }
 
 // A Preparer is a table whose keys depend on each other.
