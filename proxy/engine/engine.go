@@ -66,8 +66,9 @@
 //	check, try, learn, mailcheck, health checks, and what else a node is asked
 //	checksize, version
 //	run, reload, status          the schedule of checks, RELOAD, the status
-//	scan, race, hedge, observe,  one scan over several nodes; a new configuration
-//	succeed, selfcheck, steer
+//	scan, race, inline, hedge,   one scan over several nodes; a new configuration
+//	observe, succeed, selfcheck,
+//	steer
 package engine
 
 import (
