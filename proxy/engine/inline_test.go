@@ -85,11 +85,13 @@ func TestHandOverTwice(t *testing.T) {
 		}
 		wg.Wait()
 		synctest.Wait()
+		wantIdle(t, e)
+		time.Sleep(time.Minute)
+		e.mu.Lock()
+		defer e.mu.Unlock()
 		if e.inline.first != nil {
 			t.Error("a scan is left in the list")
 		}
-		wantIdle(t, e)
-		time.Sleep(time.Minute)
 		if !e.inline.at.IsZero() {
 			t.Error("the timer is armed for nothing")
 		}
