@@ -75,35 +75,44 @@ func openLoop(t *testing.T, e *Engine, interval, total time.Duration) *latencies
 // be that of the others. When the node is fast again, it soon gets its share.
 func TestSlowOfFour(t *testing.T) {
 	const fast, slow = 5 * time.Millisecond, 50 * time.Millisecond
-	for name, load := range map[string]func(*testing.T, *Engine, time.Duration) *latencies{
-		"1 client":   func(t *testing.T, e *Engine, d time.Duration) *latencies { return closedLoop(t, e, 1, d) },
-		"8 clients":  func(t *testing.T, e *Engine, d time.Duration) *latencies { return closedLoop(t, e, 8, d/4) },
-		"24 clients": func(t *testing.T, e *Engine, d time.Duration) *latencies { return closedLoop(t, e, 24, d/10) },
-		"500/s": func(t *testing.T, e *Engine, d time.Duration) *latencies {
-			return openLoop(t, e, 2*time.Millisecond, d)
-		},
-		"50/s": func(t *testing.T, e *Engine, d time.Duration) *latencies {
-			return openLoop(t, e, 20*time.Millisecond, d)
-		},
+	for _, tt := range []struct {
+		name     string
+		clients  int           // 0: open loop
+		interval time.Duration // of the open loop
+		time     time.Duration // of one measurement
+	}{
+		{"1 client", 1, 0, 10 * time.Second},
+		{"8 clients", 8, 0, time.Second},
+		{"24 clients", 24, 0, 400 * time.Millisecond},
+		{"500 a second", 0, 2 * time.Millisecond, 4 * time.Second},
+		{"50 a second", 0, 20 * time.Millisecond, 40 * time.Second},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(tt.name, func(t *testing.T) {
 			bothWays(t, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					nodes := []*fakeEngine{{answer: takes(fast)}, {answer: takes(fast)}, {answer: takes(fast)}, {answer: takes(slow)}}
 					e := New(config(nodes[0], nodes[1], nodes[2], nodes[3]))
 					defer e.Close()
+					load := func(d time.Duration) *latencies {
+						if tt.clients > 0 {
+							return closedLoop(t, e, tt.clients, d)
+						}
+						return openLoop(t, e, tt.interval, d)
+					}
 					for range 3 {
-						l := load(t, e, 10*time.Second)
-						t.Logf("%d scans, p99 %v, slow node %d", len(l.times), l.p99(), nodes[3].asked())
+						l := load(tt.time)
+						t.Logf("%d scans, p99 %v, slow node %d in all", len(l.times), l.p99(), nodes[3].asked())
 						if l.p99() > fast*13/10 {
 							t.Errorf("p99 %v", l.p99())
 						}
 					}
-					load(t, e, 30*time.Second)
 					nodes[3].set(func(f *fakeEngine) { f.answer = takes(fast) })
-					load(t, e, 2*time.Minute)
+					time.Sleep(time.Minute)
+					load(tt.time)
+					time.Sleep(time.Minute)
+					load(tt.time)
 					before := nodes[3].asked()
-					n := len(load(t, e, 10*time.Second).times)
+					n := len(load(tt.time).times)
 					if got := nodes[3].asked() - before; got < n/6 {
 						t.Errorf("got %d of %d scans after it had become fast", got, n)
 					}

@@ -76,8 +76,9 @@
 //	run, reload, status          the schedule of checks, RELOAD, the status
 //	cachekey, cacheversion,      which results may be in the cache, and when they are
 //	cacheable, confirm           confirmed
-//	scan, race, hedge, observe,  one scan over several nodes; a new configuration
-//	succeed, selfcheck, steer
+//	scan, race, inline, hedge,   one scan over several nodes; a new configuration
+//	observe, succeed, selfcheck,
+//	steer
 //	cached, coalesce             no scan: the result is known, or an identical scan runs
 package engine
 

@@ -85,14 +85,41 @@ func TestHandOverTwice(t *testing.T) {
 		}
 		wg.Wait()
 		synctest.Wait()
+		wantIdle(t, e)
+		time.Sleep(time.Minute)
+		e.mu.Lock()
+		defer e.mu.Unlock()
 		if e.inline.first != nil {
 			t.Error("a scan is left in the list")
 		}
-		wantIdle(t, e)
-		time.Sleep(time.Minute)
 		if !e.inline.at.IsZero() {
 			t.Error("the timer is armed for nothing")
 		}
+	})
+}
+
+// TestInlineNodeTakenOut checks that a scan is put to another node as soon as its own is taken
+// out, not only when it is slow.
+func TestInlineNodeTakenOut(t *testing.T) {
+	defer inline.Store(inline.Swap(true))
+	synctest.Test(t, func(t *testing.T) {
+		a, b := &fakeEngine{gate: make(chan struct{})}, &fakeEngine{}
+		e := New(config(a, b))
+		defer e.Close()
+		const after = 100 * time.Millisecond
+		time.AfterFunc(after, func() {
+			e.mu.Lock()
+			defer e.mu.Unlock()
+			e.markDown(e.nodes[0], errRefused)
+		})
+		begin := time.Now()
+		r := e.Scan(t.Context(), text("x"), false)
+		wantCategory(t, r.Result, r.Err, backends.OK)
+		if took := time.Since(begin); took != after || r.Node != "b" {
+			t.Errorf("took %v on node %s", took, r.Node)
+		}
+		synctest.Wait()
+		wantIdle(t, e)
 	})
 }
 
