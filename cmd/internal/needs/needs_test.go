@@ -168,8 +168,8 @@ func TestFitMemory(t *testing.T) {
 	}{
 		{"enough", machine.Limit{N: 8 << 30, From: "x", Hard: true}, 10, 20000, true},
 		{"not hard", machine.Limit{N: 128 * m, From: "x"}, 10, 20000, false},
-		{"1 GiB", machine.Limit{N: 1 << 30, From: "x", Hard: true}, 4, 5781, true},
-		{"256 MiB", machine.Limit{N: 256 * m, From: "x", Hard: true}, 1, 352, true},
+		{"1 GiB", machine.Limit{N: 1 << 30, From: "x", Hard: true}, 4, 5610, true},
+		{"256 MiB", machine.Limit{N: 256 * m, From: "x", Hard: true}, 1, 309, true},
 		{"64 MiB", machine.Limit{N: 64 * m, From: "x", Hard: true}, 1, fewestConnections, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {

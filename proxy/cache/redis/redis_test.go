@@ -339,7 +339,7 @@ func TestTLS(t *testing.T) {
 	}{
 		{"foreign authority", "is signed by an unknown authority", redis.Options{Addresses: []string{"127.0.0.1:" + port}, TLS: &tls.Config{RootCAs: pool(foreign.File), Certificates: good.Certificates}}},
 		{"wrong name", "is valid for redis.example, not other.example", redis.Options{Addresses: []string{"127.0.0.1:" + port}, TLS: &tls.Config{RootCAs: good.RootCAs, Certificates: good.Certificates, ServerName: "other.example"}}},
-		{"no certificate", "requires certificate and key in [cache]", redis.Options{Addresses: []string{"127.0.0.1:" + port}, TLS: &tls.Config{RootCAs: good.RootCAs}}},
+		{"no certificate", "certificate and key in [cache]", redis.Options{Addresses: []string{"127.0.0.1:" + port}, TLS: &tls.Config{RootCAs: good.RootCAs}}},
 		{"TLS where there is none", "whether this port is one for TLS", redis.Options{Addresses: []string{s.address}, TLS: good}},
 		{"none where there is TLS", "maybe only one side uses TLS", redis.Options{Addresses: []string{"127.0.0.1:" + port}}},
 	} {
