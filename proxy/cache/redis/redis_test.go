@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -352,4 +353,22 @@ func TestTLS(t *testing.T) {
 			t.Errorf("%s: a hit", tt.name)
 		}
 	}
+}
+
+// BenchmarkHit looks up one result, with its signature, and reports the median.
+func BenchmarkHit(b *testing.B) {
+	s := startServer(b)
+	h := s.host(redis.Options{})
+	h.waitUp()
+	h.add("a")
+	var times []time.Duration
+	for b.Loop() {
+		begin := time.Now()
+		if !h.has("a") {
+			b.Fatal("no hit")
+		}
+		times = append(times, time.Since(begin))
+	}
+	slices.Sort(times)
+	b.ReportMetric(float64(times[len(times)/2].Microseconds()), "us-p50")
 }
