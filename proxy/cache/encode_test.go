@@ -114,6 +114,7 @@ func FuzzDecode(f *testing.F) {
 		f.Add(string(data))
 	}
 	f.Add("\x01\x01\x00\x00\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01")
+	f.Add("\x01\x01\x00\x00\x00\x80\x80\x80\x80\x80\x80\x01") // 2^42 findings
 	f.Fuzz(func(t *testing.T, data string) {
 		e, err := decode(data)
 		if err != nil {

@@ -82,7 +82,7 @@ func TestNil(t *testing.T) {
 
 // TestCost compares what the cache believes to take with what it takes.
 func TestCost(t *testing.T) {
-	const n = 50000
+	const n = 20000
 	keys := make([]Key, n)
 	for i := range keys {
 		keys[i] = keyOf(fmt.Sprint(i))
@@ -118,14 +118,14 @@ func TestMemoryIsBounded(t *testing.T) {
 	var all sync.WaitGroup
 	for w := range 4 {
 		all.Go(func() {
-			for i := range 5000 {
+			for i := range 2000 {
 				c.Add(keyOf(fmt.Sprint(w, i)), entry(), time.Hour)
 			}
 		})
 	}
 	all.Wait()
 	testkit.Eventually(t, "the cache is within its limit", func() bool { return c.Stats().Memory.Bytes <= limit })
-	if s := c.Stats().Memory; s.Evicted == 0 || s.Entries == 0 || s.Added != 20000 {
+	if s := c.Stats().Memory; s.Evicted == 0 || s.Entries == 0 || s.Added != 8000 {
 		t.Errorf("stats %+v", s)
 	}
 }

@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	// keyPrefix has the version of all that the store keeps.
+	// The prefixes have the version of all that the store keeps.
 	entryPrefix   = "1:e:"
 	failurePrefix = "1:f:"
 	generationKey = "1:generation"

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -339,7 +340,7 @@ func TestTLS(t *testing.T) {
 	}{
 		{"foreign authority", "is signed by an unknown authority", redis.Options{Addresses: []string{"127.0.0.1:" + port}, TLS: &tls.Config{RootCAs: pool(foreign.File), Certificates: good.Certificates}}},
 		{"wrong name", "is valid for redis.example, not other.example", redis.Options{Addresses: []string{"127.0.0.1:" + port}, TLS: &tls.Config{RootCAs: good.RootCAs, Certificates: good.Certificates, ServerName: "other.example"}}},
-		{"no certificate", "requires certificate and key in [cache]", redis.Options{Addresses: []string{"127.0.0.1:" + port}, TLS: &tls.Config{RootCAs: good.RootCAs}}},
+		{"no certificate", "certificate and key in [cache]", redis.Options{Addresses: []string{"127.0.0.1:" + port}, TLS: &tls.Config{RootCAs: good.RootCAs}}},
 		{"TLS where there is none", "whether this port is one for TLS", redis.Options{Addresses: []string{s.address}, TLS: good}},
 		{"none where there is TLS", "maybe only one side uses TLS", redis.Options{Addresses: []string{"127.0.0.1:" + port}}},
 	} {
@@ -352,4 +353,22 @@ func TestTLS(t *testing.T) {
 			t.Errorf("%s: a hit", tt.name)
 		}
 	}
+}
+
+// BenchmarkHit looks up one result, with its signature, and reports the median.
+func BenchmarkHit(b *testing.B) {
+	s := startServer(b)
+	h := s.host(redis.Options{})
+	h.waitUp()
+	h.add("a")
+	var times []time.Duration
+	for b.Loop() {
+		begin := time.Now()
+		if !h.has("a") {
+			b.Fatal("no hit")
+		}
+		times = append(times, time.Since(begin))
+	}
+	slices.Sort(times)
+	b.ReportMetric(float64(times[len(times)/2].Microseconds()), "us-p50")
 }
