@@ -73,6 +73,9 @@ func beside(y way, r *request, p []byte, alone float64) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if y.name == "polyclam" && len(crowd) < waiting {
+		return "", fmt.Errorf("%d of %d clients got a connection", len(crowd), waiting)
+	}
 	took, err := probe(y.socket, r)
 	if err != nil && (y.name == "polyclam" || !isNoAnswer(err)) {
 		return "", err

@@ -142,7 +142,7 @@ func settle(d *daemon, n int) error {
 type crowd []*client
 
 // gather connects n clients that send p and then nothing more. It stops early when it
-// cannot connect, for example because the backlog of an engine is full.
+// cannot connect or is closed, for example because the backlog of an engine is full.
 func gather(socket string, n int, p []byte) (crowd, error) {
 	var all crowd
 	for range n {
@@ -153,7 +153,7 @@ func gather(socket string, n int, p []byte) (crowd, error) {
 		}
 		if err != nil {
 			c.close()
-			if isRefused(err) {
+			if isNoAnswer(err) {
 				return all, nil
 			}
 			return all, err

@@ -29,7 +29,7 @@ type Site struct {
 // Default is a site with the model's assumptions, which docs/scale.md explains.
 func Default() Site {
 	return Site{Messages: 10e6, PeakShare: 0.15, Sizes: Mail, Hits: 0, Engines: 1, Resident: 4 << 30, Factor: 1,
-		Cores: 16, Load: 0.6, Spare: 1, Network: 1, Redis: true, Keep: 1, Cache: 32 << 20, Latency: 0.1}
+		Cores: 16, Load: 0.6, Spare: 1, Network: 10, Redis: true, Keep: 1, Cache: 32 << 20, Latency: 0.1}
 }
 
 // A Plan is what a site needs in its busiest hour.
