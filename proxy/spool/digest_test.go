@@ -27,6 +27,9 @@ func TestDigest(t *testing.T) {
 				w := s.Create(t.Context())
 				for rest := want; len(rest) > 0; {
 					n := min(len(rest), 100_000)
+					if len(rest) == size {
+						n = min(n, 10_000) // stays in memory at first
+					}
 					if _, err := w.Write(rest[:n]); err != nil {
 						t.Fatal(err)
 					}
@@ -110,5 +113,40 @@ func TestDigestCanceled(t *testing.T) {
 	}
 	if sum, err := o.SHA256(t.Context()); len(sum) != 64 || err != nil {
 		t.Errorf("got %q, %v", sum, err)
+	}
+}
+
+// TestDigestInTurn has the other cores become busy and free while a stream arrives.
+func TestDigestInTurn(t *testing.T) {
+	for _, cfg := range []Config{{Memory: 64 << 10}, {Memory: 64 << 10, Store: Tmpfile}, {Memory: 4 << 20}, {Memory: 700 << 10}} {
+		cfg.Hash = true
+		s := newSpool(t, cfg)
+		for round := range 4 {
+			want := random(2<<20 + round)
+			w := s.Create(t.Context())
+			for i, rest := 0, want; len(rest) > 0; i++ {
+				testkit.Eventually(t, "nothing is being hashed", func() bool { return len(hashers) == 0 })
+				busy := i>>round%2 == 0
+				for busy && len(hashers) < cap(hashers) {
+					hashers <- struct{}{}
+				}
+				n := min(len(rest), 50_000)
+				if _, err := w.Write(rest[:n]); err != nil {
+					t.Fatal(err)
+				}
+				rest = rest[n:]
+				for busy && len(hashers) > 0 {
+					<-hashers
+				}
+			}
+			o, err := w.Finish()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := o.Sum(t.Context()); got != sha256.Sum256(want) || err != nil {
+				t.Errorf("%+v, round %d: %x, %v", cfg, round, got, err)
+			}
+			o.Release()
+		}
 	}
 }

@@ -53,7 +53,6 @@ type File struct {
 	inMemory       int64        // set by FitSpool: bytes of short streams on the heap
 	records        int64        // set by FitSpool: see RecordBytes
 	spoolTotalLine int          // line of limits.spool_total; 0: not in the file
-	memorySet      bool         // limits.spool_memory is in the file
 	lines          position.Table
 }
 

@@ -69,7 +69,6 @@ func Parse(name string, data []byte) (*File, error) {
 
 // complete fills in values that depend on other keys, and adds the warnings.
 func (f *File) complete(r *report) {
-	f.memorySet = r.has("limits.spool_memory")
 	if r.has("limits.spool_total") {
 		f.spoolTotalLine = r.lines.Line("limits.spool_total")
 	}

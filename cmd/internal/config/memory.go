@@ -100,14 +100,14 @@ func (f *File) readsFiles() bool {
 	return f.readsPaths() || slices.ContainsFunc(f.Engines, func(e Engine) bool { return e.readsFiles })
 }
 
-// streamMemory is the default of spool_memory if no engine reads files.
+// streamMemory replaces the default of spool_memory if no engine reads files.
 const streamMemory = 16 << 20
 
 // spoolMemory returns the size up to which a stream stays in memory. If all engines get
 // streams, an object needs no file, unless the heap would be too small for several.
 func (f *File) spoolMemory() int64 {
 	usual := f.Limits.SpoolMemory
-	if f.memorySet || f.Store.Store == spool.Tmpfile || f.readsFiles() {
+	if usual != spool.Defaults().Memory || f.Store.Store == spool.Tmpfile || f.readsFiles() {
 		return usual
 	}
 	if f.inMemory == 0 {

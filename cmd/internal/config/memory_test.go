@@ -67,7 +67,7 @@ func TestSpoolMemory(t *testing.T) {
 		{"built in", "backend = \"inspect\"\n", "", 0, 16 * mib},
 		{"paths", "backend = \"clamd\"\naddress = \"unix:/c\"\ntransport = \"path\"\n", "[spool]\ndirectory = \"/s\"\n", 0, 256 * kib},
 		{"one of two nodes", "backend = \"clamd\"\naddresses = [\"tcp:h:1\", \"unix:/c\"]\n", "", 0, 256 * kib},
-		{"set", "backend = \"inspect\"\n", "[limits]\nspool_memory = \"256KiB\"\n", 0, 256 * kib},
+		{"set", "backend = \"inspect\"\n", "[limits]\nspool_memory = \"128KiB\"\n", 0, 128 * kib},
 		{"store on a disk", "backend = \"inspect\"\n", "[spool]\nstore = \"tmpfile\"\ndirectory = \"/s\"\n", 0, 256 * kib},
 		{"little memory", "backend = \"inspect\"\n", "", 1 << 30, 8 * mib},
 		{"very little memory", "backend = \"inspect\"\n", "", 16 * mib, 256 * kib},
