@@ -46,6 +46,7 @@ func TestBlindLeavesNothing(t *testing.T) {
 		_, _, cached := xinstream(t, p, clean)
 		return cached
 	})
+	used := cacheUsed(t, p)
 	var mails []string
 	passed := 0
 	begin := time.Now()
@@ -64,6 +65,9 @@ func TestBlindLeavesNothing(t *testing.T) {
 	}
 	if passed == 0 {
 		t.Fatal("clamd was never blind, so this proves nothing")
+	}
+	if now := cacheUsed(t, p); now != used {
+		t.Errorf("the cache has %d bytes, %d before: results of the blind clamd are in it", now, used)
 	}
 	clamd.Empty()
 	poll(t, "a check with room", func() bool { return strings.Contains(clamavStatus(p), "state=up") })
@@ -124,14 +128,27 @@ func maxOf(times []time.Duration) (most time.Duration) {
 	return most
 }
 
-// scansOf returns how many objects clamd's node was given.
-func scansOf(t *testing.T, p *clamdtest.Polyclam) (n int) {
+// cacheUsed returns how many bytes the cache has.
+func cacheUsed(t *testing.T, p *clamdtest.Polyclam) int {
 	t.Helper()
-	for field := range strings.FieldsSeq(clamavStatus(p)) {
-		if _, err := fmt.Sscanf(field, "scans=%d", &n); err == nil {
+	reply, _ := ask("unix", p.Socket, "zXSTATUS\x00")
+	return number(t, reply, "cache_used")
+}
+
+// scansOf returns how many objects clamd's node was given.
+func scansOf(t *testing.T, p *clamdtest.Polyclam) int {
+	t.Helper()
+	return number(t, clamavStatus(p), "scans")
+}
+
+// number returns the number of a field in a reply to XSTATUS.
+func number(t *testing.T, reply, field string) (n int) {
+	t.Helper()
+	for word := range strings.FieldsSeq(reply) {
+		if _, err := fmt.Sscanf(word, field+"=%d", &n); err == nil {
 			return n
 		}
 	}
-	t.Fatalf("no scans in %q", clamavStatus(p))
+	t.Fatalf("no %s in %q", field, reply)
 	return 0
 }
