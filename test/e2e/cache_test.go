@@ -52,7 +52,7 @@ func TestBlindLeavesNothing(t *testing.T) {
 	begin := time.Now()
 	for time.Since(begin) < 10*time.Second {
 		clamd.Fill()
-		mail := newMail()
+		mail := "Received: by localhost\r\n" + newMail() // polyclam's own test mails are never kept
 		mails = append(mails, mail)
 		line, record, cached := xinstream(t, p, mail)
 		if cached {
