@@ -282,6 +282,11 @@ func (e *Engine) keep(k *Known, r *race) {
 	e.await(q.node, q.given, e.cfg, key, entry)
 }
 
+// NeedsSum reports whether the cache is likely to be asked about the next object.
+func (e *Engine) NeedsSum() bool {
+	return e.cfg.caches() && e.hasKept() || e.sharesFailures()
+}
+
 // hasKept reports whether the cache may have results of the engine. As long as it does not,
 // clients' files need not be hashed, since their results are not kept.
 func (e *Engine) hasKept() bool { return e.sharedStore || e.kept.Load() }

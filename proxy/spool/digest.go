@@ -137,7 +137,7 @@ func (o *Object) moved(size int64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.segs = nil
-	if o.set.Hash && len(hashers) == cap(hashers) {
+	if o.hashes && len(hashers) == cap(hashers) {
 		o.hashSegments(size) // no other core will
 	}
 }

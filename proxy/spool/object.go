@@ -56,6 +56,7 @@ type Object struct {
 	file   lazy[*os.File] // of an object in memory, or in mem
 	path   lazy[string]   // name within the directory
 	digest digest
+	hashes bool // while it arrives: its sum will be needed
 }
 
 // Size implements [backends.Object].

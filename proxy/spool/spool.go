@@ -133,7 +133,9 @@ func (s *Spool) Stats() Stats {
 // accepted.
 func (s *Spool) Create(ctx context.Context) *Writer {
 	s.writers.Add(1)
-	return &Writer{ctx: ctx, o: s.newObject(kindSpooled, client.FromContext(ctx))}
+	o := s.newObject(kindSpooled, client.FromContext(ctx))
+	o.hashes = o.set.Hash
+	return &Writer{ctx: ctx, o: o}
 }
 
 // Bytes returns an object with the bytes of b, which must not change afterwards. It does not

@@ -24,6 +24,10 @@ type Writer struct {
 // Size is the number of bytes accepted so far.
 func (w *Writer) Size() int64 { return w.size }
 
+// ExpectSum says that the sum of the object will be needed, so that a long one is hashed while
+// it arrives. Call it before the first Write.
+func (w *Writer) ExpectSum() { w.o.hashes = true }
+
 // Write adds a copy of p to the object. It waits for quota for at most Config.Wait. An error
 // wraps ErrQuota, ErrStorage or the cause of the context. After an error everything stored is
 // freed immediately and nothing more is accepted.
@@ -59,7 +63,7 @@ func (w *Writer) writeMemory(p []byte, deadline time.Time) (int, error) {
 		seg := o.segs[last]
 		n := copy(seg[len(seg):cap(seg)], p)
 		o.segs[last] = seg[:len(seg)+n]
-		if o.set.Hash && w.size+int64(n) > overlapFrom {
+		if o.hashes && w.size+int64(n) > overlapFrom {
 			o.hashArrived(p[:n], w.size+int64(n))
 		}
 		return n, nil
@@ -110,7 +114,7 @@ func (w *Writer) writeStore(p []byte, deadline time.Time) (int, error) {
 	if o.charge.size > charge { // the segments may have been larger
 		o.spool.quota.free(o, o.charge.size-charge)
 	}
-	if o.set.Hash {
+	if o.hashes {
 		o.hashArrived(p, w.size+int64(n))
 	}
 	return n, nil
