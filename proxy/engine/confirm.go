@@ -61,7 +61,7 @@ func (p *pool) beforeScan(n *node, c *Config) given {
 // object. The caller holds mu.
 func (p *pool) await(n *node, g given, c *Config, k cache.Key, e cache.Entry) {
 	w := &n.waiting
-	if !p.config().Canary || n.health.Retired() || n.health.State() != health.Up || w.epoch != g.epoch {
+	if !p.config().Canary || n.health.Retired() || n.health.State() != health.Up || w.epoch != g.epoch || e.Scanned.Before(n.changed) {
 		return
 	}
 	if w.results == nil || w.cache != c.Cache || w.version != g.version {

@@ -152,3 +152,28 @@ func TestConfirmLate(t *testing.T) {
 		}
 	})
 }
+
+// TestLoadingKeepsNothing checks that nothing is kept while an engine may still scan with its
+// old signatures after RELOAD.
+func TestLoadingKeepsNothing(t *testing.T) {
+	for after, kept := range map[time.Duration]bool{time.Second: false, loadTime - time.Second: false, loadTime + time.Second: true} {
+		synctest.Test(t, func(t *testing.T) {
+			c := withCache(&versioned{text: "one"})
+			e := New(c)
+			run(t, e)
+			synctest.Wait()
+			if err := e.Reload(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(after)
+			e.Version(t.Context())
+			if r := askCached(t.Context(), e, streamOf("object"), false); r.Err != nil {
+				t.Fatal(r.Err)
+			}
+			time.Sleep(time.Minute)
+			if added := c.Cache.Stats().Memory.Added; added != 0 != kept {
+				t.Errorf("%v after a reload: %d results were kept", after, added)
+			}
+		})
+	}
+}

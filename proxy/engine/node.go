@@ -65,12 +65,17 @@ func (n *node) sameConfig(other *node) bool {
 	return n == other || n.address == other.address && n.identity != "" && n.identity == other.identity
 }
 
+// loadTime is how long an engine may load signatures after it was asked to. clamd scans with
+// the old ones until then, and its version does not tell them apart if they are not the
+// official ones. So the cache has nothing from that time.
+const loadTime = 3 * time.Minute
+
 // signaturesChanged records that n may have other signatures and limits from now on. The
 // caller holds mu.
 func (n *node) signaturesChanged() {
 	n.versions.drop()
 	n.size.renew()
-	n.changed = time.Now()
+	n.changed = time.Now().Add(loadTime)
 	n.dropWaiting()
 }
 
