@@ -7,9 +7,9 @@ import (
 )
 
 const (
-	// maxFailures is how many questions in a row may fail until no more are asked. failed
-	// and answered ones between them are weighed, so that a store of which only a part
-	// answers is found out too.
+	// maxFailures is how many questions in a row may fail until no more are asked. A failure
+	// weighs failureWeight answers, so that the breaker also opens if only some questions
+	// are answered.
 	maxFailures   = 5
 	failureWeight = 4
 	// maxAsking bounds the questions under way.

@@ -2,7 +2,7 @@
 // scanned again: in the memory of this process, and in a store that several hosts share.
 //
 // It keeps the result of one engine, never a verdict: the policy that merges results is
-// local, and may change. A key covers all that the result depends on. What is kept has been
+// local, and may change. A key covers everything that the result depends on. What is kept has been
 // confirmed: the node has passed a health check that began after its answer, see [Pending].
 //
 // The shared store is not trusted. Whatever it has is signed with a key that only the hosts

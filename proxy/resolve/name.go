@@ -85,7 +85,7 @@ func isHostName(s string) bool {
 const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
 
 // ServerName is the name that a certificate must have. For a service that is the domain, and
-// not the host that the name servers name: whoever forges their answers could choose that.
+// not the host that the name servers name: an attacker who forges their answers could choose that.
 func (n Name) ServerName() string {
 	host := strings.TrimSuffix(n.Host, ".")
 	if !n.Service {
