@@ -16,8 +16,8 @@ const (
 	maxAsking = 256
 )
 
-// A breaker decides whether the store is asked. It begins open: nothing is asked before the
-// store has answered for the first time. It is safe for concurrent use.
+// A breaker decides whether the store is asked. It begins open: nothing is asked before a
+// probe has found that the store answers. It is safe for concurrent use.
 type breaker struct {
 	budget time.Duration
 	now    func() time.Time
