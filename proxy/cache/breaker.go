@@ -7,17 +7,17 @@ import (
 )
 
 const (
-	// maxFailures is how many questions in a row may fail until no more are asked. failed
-	// and answered ones between them are weighed, so that a store of which only a part
-	// answers is found out too.
+	// maxFailures is how many questions in a row may fail until no more are asked. A failure
+	// weighs failureWeight answers, so that the breaker also opens if only some questions
+	// are answered.
 	maxFailures   = 5
 	failureWeight = 4
 	// maxAsking bounds the questions under way.
 	maxAsking = 256
 )
 
-// A breaker decides whether the store is asked. It begins open: nothing is asked before the
-// store has answered for the first time. It is safe for concurrent use.
+// A breaker decides whether the store is asked. It begins open: nothing is asked before a
+// probe has found that the store answers. It is safe for concurrent use.
 type breaker struct {
 	budget time.Duration
 	now    func() time.Time

@@ -2,7 +2,7 @@
 // scanned again: in the memory of this process, and in a store that several hosts share.
 //
 // It keeps the result of one engine, never a verdict: the policy that merges results is
-// local, and may change. A key covers all that the result depends on. What is kept has been
+// local, and may change. A key covers everything that the result depends on. What is kept has been
 // confirmed: the node has passed a health check that began after its answer, see [Pending].
 //
 // The shared store is not trusted. Whatever it has is signed with a key that only the hosts
@@ -20,7 +20,7 @@ import (
 	"polyclam/backends"
 )
 
-// A Key stands for everything that a result depends on: the object, the engine's options,
+// A Key identifies everything that a result depends on: the object, the engine's options,
 // and the versions of its program and its signatures.
 type Key [sha256.Size]byte
 
@@ -53,7 +53,7 @@ type Config struct {
 	Store  Store
 	Secret []byte        // signs what Store keeps; at least [MinSecret] bytes
 	Budget time.Duration // the longest wait for Store
-	// Identity stands for everything above. A reload keeps a cache with the same identity.
+	// Identity identifies everything above. A reload keeps a cache with the same identity.
 	Identity string
 	Log      zerolog.Logger
 }
@@ -169,7 +169,7 @@ func (c *Cache) add(k Key, e Entry, ttl time.Duration, flushes uint64) {
 }
 
 // Failures returns how often engines of all hosts died or hung on an object, as far as the
-// shared store knows and their time is not over. k stands for the object and the engine's
+// shared store knows and their time is not over. k identifies the object and the engine's
 // options; versions do not count.
 func (c *Cache) Failures(ctx context.Context, k Key) int {
 	_, failures := c.LookupWith(ctx, nil, []Key{k})

@@ -84,7 +84,7 @@ func decode(data string) (e Entry, err error) {
 	return e, nil
 }
 
-// A decoder takes values from the begin of rest. After the first bad one all are zero.
+// A decoder takes values from the beginning of rest. After the first bad one all are zero.
 type decoder struct {
 	rest string
 	bad  bool

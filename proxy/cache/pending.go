@@ -14,7 +14,7 @@ const (
 
 // Pending holds the results of one node until a health check shows that the node detected
 // malware when it gave them: an engine whose temporary directory is full calls everything
-// clean, and such a time must leave nothing behind. It is safe for concurrent use.
+// clean, and none of these results may reach the cache. It is safe for concurrent use.
 type Pending struct {
 	cache *Cache
 

@@ -127,8 +127,8 @@ func (s *signer) openEntry(k Key, value []byte) (e *sealed, isGenuine bool) {
 	return e, true
 }
 
-// inTime reports whether a value counts now. One that is much too old was kept or put back by
-// somebody: the store would have removed it.
+// inTime reports whether a value counts now. One that is much too old is not genuine: the store
+// would have removed it, so it was kept or put back on purpose.
 func (s *signer) inTime(written, expires time.Time) (ok, isGenuine bool) {
 	now := s.now()
 	switch {

@@ -51,7 +51,7 @@ type shared struct {
 	hits, misses, added, late, failed, skipped, forged, dropped atomic.Uint64
 }
 
-// noClient is the client of lines about the daemon itself.
+// noClient is the client of log lines that are not about a client.
 var noClient client.Key
 
 // logInterval is how often one kind of line is logged.

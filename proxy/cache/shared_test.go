@@ -274,7 +274,7 @@ func TestFlushReachesAll(t *testing.T) {
 	if p.Confirm(time.Now().Add(time.Hour)); lookup(two, "waits") != nil {
 		t.Error("what was answered before the flush is added after it")
 	}
-	// The store loses the generation, or somebody puts back what it was.
+	// The store loses the generation, or an attacker puts back an earlier one.
 	store.set(func() { delete(store.values, generationKey) })
 	testkit.Eventually(t, "a host writes it again", func() bool {
 		store.mu.Lock()

@@ -129,8 +129,8 @@ func (s *shared) queueGeneration(generation uint64) {
 	}
 }
 
-// flush begins a new generation on all hosts. Generations are times, so that two hosts need
-// not agree on a number; a clock that is wrong does no harm.
+// flush begins a new generation on all hosts. Generations are times, so two hosts need not
+// agree on a number; a wrong clock does no harm.
 func (s *shared) flush(ctx context.Context) error {
 	next := max(uint64(s.now().UnixMilli()), s.generation.Load()+1)
 	s.raise(next)

@@ -21,7 +21,7 @@ func (c *Config) caches() bool {
 	return c.Cache != nil && c.CacheTTL > 0 && c.Fingerprint != "" && c.Canary
 }
 
-// sharesFailures reports whether hosts tell each other on which objects the engine dies.
+// sharesFailures reports whether hosts share on which objects the engine died or hung.
 func (e *Engine) sharesFailures() bool {
 	return e.sharedStore && e.cfg.Fingerprint != "" && e.cfg.PoisonTime > 0
 }

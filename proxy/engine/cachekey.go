@@ -45,7 +45,7 @@ func (c *Config) failureKey(sum [sha256.Size]byte, size int64) cache.Key {
 	return sha256.Sum256(b)
 }
 
-// versionText stands for the engine's program and signatures. Hosts with other time zones may
+// versionText identifies the engine's program and signatures. Hosts with other time zones may
 // read another time from the same text, so that counts only where nothing else identifies the
 // signatures.
 func versionText(v backends.Version) string {

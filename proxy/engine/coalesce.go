@@ -16,7 +16,7 @@ import (
 // Identical objects under way are scanned once: the first scan leads a flight, and the others
 // wait for its report. They have no slot, no ticket, and their own deadlines. A failure is not
 // shared: the next of them leads, and if that fails too, each is scanned for itself. So
-// nobody waits for more than two scans of others.
+// no scan waits for more than two others.
 
 // maxJoins is how many flights a scan waits for.
 const maxJoins = 2

@@ -142,7 +142,7 @@ func TestReloadParts(t *testing.T) {
 	})
 }
 
-// TestFileLeadsNothing checks that nobody gets the result for a client's file, which may have
+// TestFileLeadsNothing checks that no other scan gets the result for a client's file, which may have
 // changed since it was hashed.
 func TestFileLeadsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

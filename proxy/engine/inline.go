@@ -38,7 +38,7 @@ func (s *inlineScans) arm(at time.Time, fire func()) {
 	s.timer.Reset(time.Until(at))
 }
 
-// remove removes q, if it is there. The timer is left alone: it finds out by itself that
+// remove removes q, if it is there. The timer is not stopped: when it fires, it finds that
 // there is nothing to do.
 func (s *inlineScans) remove(q *question) {
 	if !q.inline {

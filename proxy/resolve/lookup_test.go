@@ -76,7 +76,7 @@ func TestService(t *testing.T) {
 	}
 }
 
-// TestServiceHosts: hosts that cannot be used, or have names that nobody should trust.
+// TestServiceHosts: hosts that cannot be used, or have names that must not be trusted.
 func TestServiceHosts(t *testing.T) {
 	z := newZone(t)
 	z.set("a.example", "30 A 10.0.0.1")

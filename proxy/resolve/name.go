@@ -1,6 +1,6 @@
 // Package resolve finds the nodes of an engine by name. It asks name servers for the
-// addresses of a host (dns:NAME:PORT) or for a service (srv:_SERVICE._PROTO.NAME), again and
-// again, and keeps the last good answer while there is no other.
+// addresses of a host (dns:NAME:PORT) or for a service (srv:_SERVICE._PROTO.NAME),
+// repeatedly, and keeps the last good answer until there is another.
 //
 // It asks the name servers itself because package net shows neither how long an answer
 // holds nor the priorities and weights of a service. It does not read /etc/hosts.
@@ -28,7 +28,7 @@ type Name struct {
 	Service bool   // a service, not a host
 }
 
-// IsName reports whether an address is a name for this package, be it right or wrong.
+// IsName reports whether an address is a name for this package, correct or not.
 func IsName(address string) bool {
 	return strings.HasPrefix(address, hostPrefix) || strings.HasPrefix(address, servicePrefix)
 }
@@ -84,8 +84,8 @@ func isHostName(s string) bool {
 
 const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
 
-// ServerName is the name that a certificate must have. For a service that is the domain, and
-// not the host that the name servers name: whoever forges their answers could choose that.
+// ServerName is the name that a certificate must have. For a service that is the domain, not
+// the host in the answers of name servers: an attacker who forges them could choose it.
 func (n Name) ServerName() string {
 	host := strings.TrimSuffix(n.Host, ".")
 	if !n.Service {

@@ -39,9 +39,9 @@
 // With Config.Keep, the memfd of a released object is rewritten for a later one, which saves the
 // kernel from zeroing and freeing its pages. No engine may see bytes of another object through
 // a descriptor that it was given before. So engines never get the descriptor that can write:
-// they get a reopening for reading only, which has an open file description of its own with a
+// they get a reopening for reading only, which has a separate open file description with a
 // read lock (F_OFD_SETLK). That lock lasts until every copy of the descriptor is closed and
-// every mapping is gone, whoever has them: a fork, or a message in a socket. A memfd is used
+// every mapping is gone, in any process: a fork, or a message in a socket. A memfd is used
 // again only when no lock is left, and never after [Object.Taint]. One that is still locked a
 // second after its object was released is given up.
 //

@@ -14,7 +14,7 @@ import (
 // pages takes a fraction of the time for which the kernel would zero new ones.
 //
 // Its own descriptor f, which can write, is never given out. Engines get a lent descriptor: a
-// reopening for reading only, with an open file description of its own and a read lock on it.
+// reopening for reading only, with a separate open file description and a read lock on it.
 // The lock lasts until the last copy of that descriptor is closed and the last mapping made
 // with it is gone, in whatever process they are. So where no lock is left, nothing is left
 // that could read the next object.

@@ -138,7 +138,7 @@ func plain(err error) string {
 // maxText bounds what is quoted of a server's answer.
 const maxText = 200
 
-// cut returns the begin of a text of a server, without line breaks.
+// cut returns the beginning of a text of a server, without line breaks.
 func cut(s string) string {
 	if len(s) > maxText {
 		s = s[:maxText] + "..."

@@ -1,10 +1,10 @@
 // Package redis keeps the values of package cache in Redis or Valkey: one server, the primary
 // that Sentinels name, or a cluster.
 //
-// It uses few commands, so that the user it needs may do little: GETRANGE, SET, APPEND and
-// PEXPIRE, and where they exist CLUSTER SLOTS or SHARDS, or ROLE. GETRANGE bounds what is read:
-// a value may be of any size, because others may be able to write. Client-side caching is off:
-// the cache in memory does the same without a connection.
+// It uses few commands, so that its user needs few rights: GETRANGE, SET, APPEND and PEXPIRE,
+// PING for idle connections, CLUSTER SLOTS or SHARDS of a cluster, ROLE with Sentinels.
+// GETRANGE bounds what is read: a value may be of any size, because others may be able to
+// write. Client-side caching is off: the cache in memory does the same without a connection.
 package redis
 
 import (
