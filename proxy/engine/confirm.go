@@ -8,8 +8,9 @@ import (
 	"polyclam/proxy/engine/internal/health"
 )
 
-// A result waits until its node has passed a health check that began after the answer, and
-// has reported the same version before the scan and after the answer. Whatever makes the
+// A result waits until its node has passed a health check that began after the answer, soon
+// after another one that began before it, and has reported the same version before the scan
+// and after the answer. So the first results after a quiet time are not kept. Whatever makes the
 // node doubtful drops what waits: a failed check, a failed or hung node, no room for
 // temporary files, other signatures.
 
@@ -22,6 +23,10 @@ const (
 	// scans. A check that waits long for its slots counts in full, so a busy node is
 	// checked more rarely.
 	confirmShare = 20
+	// confirmWithin is the longest time between the checks before and after a result that
+	// confirm it together. An engine that is blind for longer cannot be so between two of
+	// them.
+	confirmWithin = 9 * time.Second
 )
 
 // waiting holds the results of a node that are not confirmed yet. pool.mu guards it.
@@ -30,7 +35,7 @@ type waiting struct {
 	cache   *cache.Cache   // of results
 	version string         // of all results, see versionText
 	epoch   int            // counts drops: what was answered before one is not added after it
-	checked time.Time      // when the last check began that found the node up
+	checked time.Time      // when the last check began that found the node up; zero: dropped since
 	took    time.Duration  // how long it took
 }
 
@@ -44,6 +49,7 @@ type given struct {
 // dropWaiting drops the results that wait. The caller holds mu.
 func (n *node) dropWaiting() {
 	n.waiting.epoch++
+	n.waiting.checked = time.Time{}
 	if n.waiting.results != nil {
 		n.waiting.results.Drop()
 	}
@@ -93,6 +99,9 @@ func (p *pool) confirmSoon(n *node) {
 // confirm adds to the cache what n answered before the health check c, which has found it up.
 func (p *pool) confirm(n *node, c *health.Check, found proof) {
 	p.mu.Lock()
+	if n.waiting.checked.IsZero() || c.Began.Sub(n.waiting.checked) > confirmWithin {
+		n.dropWaiting()
+	}
 	w := n.waiting // a copy: what waits may be dropped at any time
 	n.waiting.checked, n.waiting.took = c.Began, time.Since(c.Began)
 	p.mu.Unlock()

@@ -49,7 +49,8 @@ func TestConfirm(t *testing.T) {
 		{name: "another version", after: set(func(f *versioned) { f.text = "two" })},
 		{name: "a reload", after: func(t *testing.T, e *Engine, _ *versioned) { _ = e.Reload(t.Context()) }},
 		{name: "new signatures, by RELOAD of another program", after: set(func(f *versioned) { f.text = "one+" })},
-		{name: "two checks before the answer, one after", kept: true, before: func(*versioned) { time.Sleep(time.Minute) }},
+		{name: "long after the last check", before: func(*versioned) { time.Sleep(confirmWithin) }},
+		{name: "soon after the last check", kept: true, before: func(*versioned) { time.Sleep(confirmWithin - confirmSoon - time.Second) }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -156,7 +157,7 @@ func TestConfirmLate(t *testing.T) {
 // TestLoadingKeepsNothing checks that nothing is kept while an engine may still scan with its
 // old signatures after RELOAD.
 func TestLoadingKeepsNothing(t *testing.T) {
-	for after, kept := range map[time.Duration]bool{time.Second: false, loadTime - time.Second: false, loadTime + time.Second: true} {
+	for after, kept := range map[time.Duration]bool{time.Second: false, loadTime - 10*time.Second: false, loadTime + time.Second: true} {
 		synctest.Test(t, func(t *testing.T) {
 			c := withCache(&versioned{text: "one"})
 			e := New(c)
@@ -167,6 +168,8 @@ func TestLoadingKeepsNothing(t *testing.T) {
 			}
 			time.Sleep(after)
 			e.Version(t.Context())
+			askCached(t.Context(), e, streamOf("another"), false) // asks for a check
+			time.Sleep(confirmPause)
 			if r := askCached(t.Context(), e, streamOf("object"), false); r.Err != nil {
 				t.Fatal(r.Err)
 			}
