@@ -1,7 +1,7 @@
 # Two commands: `make run` starts the daemon, `make test` installs what the tests
 # need and runs them all. `make deb rpm` builds packages, `make install` copies files.
 
-.PHONY: run build test fuzz bench load chaos chaos-mutants live man completions deb rpm install uninstall lint vulncheck clean
+.PHONY: run build test fuzz bench bench-curves bench-scale load chaos chaos-mutants live man completions deb rpm install uninstall lint vulncheck clean
 
 FUZZTIME ?= 5s
 DURATION ?= 5m
@@ -58,10 +58,23 @@ test:
 fuzz:
 	./test/fuzz $(FUZZTIME)
 
-# Compares polyclamd with clamd asked directly and through HAProxy.
+# Compares polyclamd with clamd asked directly and through HAProxy, and says which goals
+# are met. BENCHFLAGS=--help lists what else it measures.
 bench:
-	./test/install haproxy
+	./test/install clamd haproxy redis-server strace
 	go run ./test/bench $(BENCHFLAGS)
+
+# Measures the growth curves of docs/performance.md and draws them.
+bench-curves:
+	./test/install clamd haproxy
+	go run ./test/bench --only curves $(BENCHFLAGS)
+	go run ./test/bench/plot
+
+# Measures the costs of docs/scale.md, checks its model and computes its tables.
+bench-scale:
+	./test/install clamd redis-server
+	go run ./test/bench --only costs --write docs/scale.md $(BENCHFLAGS)
+	go run ./test/bench/scale --write docs/scale.md
 
 # Measures slow clients, overload, and engines that hang, crash or reload. CASE is some
 # of the parts that LOADFLAGS=--list prints, BIN another build of polyclamd.

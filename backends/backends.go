@@ -82,3 +82,14 @@ type Config interface {
 	// joined with errors.Join.
 	Open(address string) (Backend, error)
 }
+
+// HostConfig is a Config of backends that use the host name of a node for more than to
+// connect: for its certificate, or in the head of a request.
+type HostConfig interface {
+	Config
+	// UsesHost reports whether the backends use the host name.
+	UsesHost() bool
+	// OpenAt is Open for a node that was found by name: address has its IP address, and host
+	// is the name with the port, "clamd.example:3310".
+	OpenAt(address, host string) (Backend, error)
+}

@@ -34,6 +34,19 @@ type Named interface {
 	Name() string
 }
 
+// A Sealed object may be polyclam's own copy of what it has received, not a client's file.
+type Sealed interface {
+	// Sealed reports that File is a regular file that can be read, that nobody else can
+	// change, and that ReadAt never waits for more than a local file.
+	Sealed() bool
+}
+
+// IsSealed reports whether o is [Sealed].
+func IsSealed(o Object) bool {
+	s, ok := o.(Sealed)
+	return ok && s.Sealed()
+}
+
 // A Placed object is a file that a client named by its path.
 type Placed interface {
 	// Place reports where the file is now.

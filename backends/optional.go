@@ -46,11 +46,27 @@ type PathReader interface {
 	ReadsPaths() bool
 }
 
+// A FileReader is a Backend whose engine may be passed the descriptor of [Object.File].
+// Objects that no engine reads as files can stay in memory.
+type FileReader interface {
+	// ReadsFiles reports whether the engine gets descriptors with this configuration.
+	ReadsFiles() bool
+}
+
 // SideEffects is a Backend whose scan may do more than read the object: it runs a
 // program, which may move, repair or report it. Such a backend never scans an object on
 // two nodes at the same time.
 type SideEffects interface {
 	HasSideEffects()
+}
+
+// A Deadlined backend talks to its engine over sockets with deadlines. Scan of a [Sealed]
+// object returns soon after its context ends, whatever the engine does, and ends neither its
+// goroutine nor panics by design. So it may be called without a goroutine that can be
+// abandoned. A backend that runs programs, opens files by name or calls a library is not.
+type Deadlined interface {
+	// ReturnsInTime reports whether that is so with this configuration.
+	ReturnsInTime() bool
 }
 
 // Abilities says what a kind of engine can report. The manual lists it, and `polyclam

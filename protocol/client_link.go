@@ -41,6 +41,11 @@ type link struct {
 	peek    func(fd uintptr)
 	peekErr error
 	peeked  [1]byte
+
+	sendTake func(fd uintptr) bool // for sendAndRead
+	toSend   *sender               // of what sendTake has to send; nil: it is sent
+	sendErr  error                 // the result
+	rights   []byte                // the control message for a descriptor
 }
 
 func newLink(nc net.Conn) *link {
@@ -66,6 +71,18 @@ func newLink(nc net.Conn) *link {
 			l.takeErr = io.EOF
 		}
 		return err != syscall.EAGAIN
+	}
+	l.sendTake = func(fd uintptr) bool {
+		taken := l.take(fd)
+		s := l.toSend
+		if taken || s == nil {
+			return taken
+		}
+		l.toSend = nil
+		if l.sendErr = s.writeOut(); l.sendErr == nil {
+			s.finish(nil)
+		}
+		return l.sendErr != nil
 	}
 	l.peek = func(fd uintptr) { _, l.peekErr = peek(fd, l.peeked[:]) }
 	return l

@@ -19,13 +19,18 @@ type request struct {
 	stream io.Reader // for INSTREAM
 	file   *os.File  // for FILDES
 	object string    // what the reply must be about
+
+	readable bool // file is known to be a regular file that can be read
 }
 
-func (q *request) command() string {
+// command returns prefix and the command, with room for the byte that carries a descriptor.
+func (q *request) command(prefix string) []byte {
+	b := make([]byte, 0, len(prefix)+len("z")+len(q.verb)+len(" ")+len(q.path)+len("\x00\x00"))
+	b = append(append(append(b, prefix...), 'z'), q.verb...)
 	if q.path != "" {
-		return "z" + string(q.verb) + " " + q.path + "\x00"
+		b = append(append(b, ' '), q.path...)
 	}
-	return "z" + string(q.verb) + "\x00"
+	return append(b, 0)
 }
 
 // checkPath returns an error if a path cannot be sent.
@@ -48,8 +53,30 @@ type sender struct {
 	session *ClientSession // nil: the link serves no other request
 	call    *call          // in session
 	begun   bool           // part of the request was sent
-	object  int64          // bytes of a stream that were sent
-	watched chan struct{}  // closed when watch has seen the reply; nil: watch was not called
+	whole   bool           // the next write completes it
+	out     []byte         // for the next write
+	unix    *net.UnixConn  // sends fd with out; nil: there is no descriptor
+	fd      int
+	object  int64         // bytes of a stream that were sent
+	watched chan struct{} // closed when watch has seen the reply; nil: watch was not called
+
+	// For finish, in a session.
+	trace    *ClientTrace
+	prefix   string
+	q        *request
+	finished bool
+}
+
+// finish is called once after the attempt to send a request in a session. The next one may
+// then be sent.
+func (s *sender) finish(err error) {
+	if s.finished {
+		return
+	}
+	s.finished = true
+	s.session.sent(s.call, s, err)
+	s.trace.sent(s.prefix, s.q, s.object, err)
+	<-s.session.writing
 }
 
 // check runs before each write. Input that arrives before the last write comes from a
@@ -89,9 +116,11 @@ func (s *sender) request(prefix string, q *request) error {
 	case q.stream != nil:
 		return s.sendStream(prefix, q)
 	case q.file != nil:
-		return s.sendFile(prefix+q.command()+"\x00", q.file)
+		s.whole = true
+		return s.sendFile(append(q.command(prefix), 0), q)
 	}
-	return s.write([]byte(prefix + q.command()))
+	s.whole = true
+	return s.write(q.command(prefix))
 }
 
 // write sends p in one call.
@@ -99,18 +128,31 @@ func (s *sender) write(p []byte) error {
 	if s.watched == nil && (s.begun || s.link.raw == nil) {
 		s.watched = s.watch()
 	}
-	return s.checked(func() error {
-		_, err := s.link.nc.Write(p)
-		return err
-	})
+	s.out = p
+	return s.checked()
 }
 
-// checked runs write after a check.
-func (s *sender) checked(write func() error) error {
-	err := s.check()
-	if err == nil {
-		s.begun = true
-		err = write()
+// writeOut is the write of out and fd.
+func (s *sender) writeOut() error {
+	s.begun = true
+	if s.unix == nil {
+		_, err := s.link.nc.Write(s.out)
+		return err
+	}
+	n, _, err := s.unix.WriteMsgUnix(s.out, s.link.rightsFor(s.fd), nil)
+	if err == nil && n < len(s.out) {
+		err = io.ErrShortWrite
+	}
+	return err
+}
+
+// checked calls writeOut after a check.
+func (s *sender) checked() error {
+	sent, err := s.sendWhole()
+	if !sent {
+		if err = s.check(); err == nil {
+			err = s.writeOut()
+		}
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) && (s.check() == errAnswered || s.ended()) {
 		err = errAnswered
@@ -159,10 +201,12 @@ func (s *sender) sendStream(prefix string, q *request) error {
 		if err == io.EOF && n > 0 {
 			end += copy(b[end:], "\x00\x00\x00\x00")
 		}
+		s.whole = err == io.EOF
+		s.object += int64(n)
 		if err := s.write(b[start:end]); err != nil {
+			s.object -= int64(n)
 			return err
 		}
-		s.object += int64(n)
 		if err == io.EOF {
 			return nil
 		}
@@ -193,27 +237,24 @@ func readFull(r io.Reader, p []byte) (n int, err error) {
 // sendFile sends p, the command and the dummy byte, with the descriptor in one sendmsg.
 // clamd 1.4.6 rejects a descriptor that comes with the command alone, and leaks
 // descriptors that come in pairs.
-func (s *sender) sendFile(p string, f *os.File) error {
+func (s *sender) sendFile(p []byte, q *request) error {
 	uc, ok := s.link.nc.(*net.UnixConn)
 	if !ok {
 		return fmt.Errorf("%w: the connection is not a Unix socket", ErrDescriptor)
 	}
-	raw, err := f.SyscallConn()
+	raw, err := q.file.SyscallConn()
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrDescriptor, err)
 	}
 	var unfit, sent error
 	err = raw.Control(func(fd uintptr) {
-		if unfit = checkDescriptor(int(fd)); unfit != nil {
-			return
-		}
-		sent = s.checked(func() error {
-			n, _, err := uc.WriteMsgUnix([]byte(p), syscall.UnixRights(int(fd)), nil)
-			if err == nil && n < len(p) {
-				err = io.ErrShortWrite
+		if !q.readable {
+			if unfit = checkDescriptor(int(fd)); unfit != nil {
+				return
 			}
-			return err
-		})
+		}
+		s.out, s.unix, s.fd = p, uc, int(fd)
+		sent = s.checked()
 	})
 	if err := errors.Join(err, unfit); err != nil {
 		return fmt.Errorf("%w: %w", ErrDescriptor, err)

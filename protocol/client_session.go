@@ -80,6 +80,13 @@ func (s *ClientSession) Scan(ctx context.Context, path string) (Reply, error) {
 	return s.one(ctx, &request{verb: VerbScan, path: path, object: path})
 }
 
+// FildesReadable is [ClientSession.Fildes] for a file that the caller knows to be a regular
+// one and open for reading, which Fildes finds out with two system calls. clamd 1.4.6
+// answers OK for a descriptor that it cannot read.
+func (s *ClientSession) FildesReadable(ctx context.Context, f *os.File) (Reply, error) {
+	return s.one(ctx, &request{verb: VerbFildes, file: f, object: objectDescriptor, readable: true})
+}
+
 // one makes a request whose reply is one status line.
 func (s *ClientSession) one(ctx context.Context, q *request) (Reply, error) {
 	a, err := s.exchange(ctx, q)
@@ -110,6 +117,18 @@ func (s *ClientSession) Usable() bool {
 	return s.err == nil && len(s.pending) == 0 && s.link.idle()
 }
 
+// Open reports whether another request may be sent as far as is known: none has failed, and
+// none is pending. Unlike [ClientSession.Usable] it costs no system call: the next request
+// checks for unexpected input before it sends anything. Over TLS it is the same as Usable.
+func (s *ClientSession) Open() bool {
+	if s.link.raw == nil {
+		return s.Usable()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err == nil && len(s.pending) == 0 && !s.link.more()
+}
+
 // Close ends the session with END. Pending requests fail. It does not wait, and may be
 // called several times.
 func (s *ClientSession) Close() error {
@@ -138,8 +157,8 @@ func (s *ClientSession) exchange(ctx context.Context, q *request) (answer, error
 	stop := context.AfterFunc(ctx, s.link.expire)
 	trace := traceOf(ctx)
 	c, watched, err := s.send(q, trace)
-	<-s.writing
 	if c == nil {
+		<-s.writing
 		stop()
 		return answer{}, ended(ctx, doingSend, err)
 	}
@@ -173,8 +192,9 @@ func (s *ClientSession) exchange(ctx context.Context, q *request) (answer, error
 }
 
 // send writes q and returns its call, which is nil if the session has ended, and the
-// channel of the watch that already waits for the reply, which may be nil. The caller
-// holds writing.
+// channel of the watch that already waits for the reply, which may be nil. It may also have
+// received the reply, but not read it. The caller holds writing, which send gives up when
+// the request is sent. If there is no call, the caller still holds it.
 func (s *ClientSession) send(q *request, trace *ClientTrace) (*call, chan struct{}, error) {
 	if q.file != nil {
 		s.awaitStreams()
@@ -197,10 +217,9 @@ func (s *ClientSession) send(q *request, trace *ClientTrace) (*call, chan struct
 		prefix = "z" + string(VerbIDSession) + "\x00"
 	}
 	s.begun = true
-	w := &sender{link: s.link, session: s, call: c}
+	w := &sender{link: s.link, session: s, call: c, trace: trace, prefix: prefix, q: q}
 	err := w.request(prefix, q)
-	s.sent(c, w, err)
-	trace.sent(prefix, q, w.object, err)
+	w.finish(err)
 	return c, w.watched, err
 }
 

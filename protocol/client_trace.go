@@ -35,7 +35,7 @@ func (t *ClientTrace) connected(err error) {
 
 func (t *ClientTrace) sent(prefix string, q *request, object int64, err error) {
 	if t != nil && t.Sent != nil {
-		t.Sent(prefix+q.command(), object, err)
+		t.Sent(string(q.command(prefix)), object, err)
 	}
 }
 

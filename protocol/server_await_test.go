@@ -26,8 +26,8 @@ func TestAwait(t *testing.T) {
 			done := p.awaited()
 			p.send(t, "z")
 			<-done
-			if p.Buffered() != 0 || p.unread() != 1 {
-				t.Errorf("%d bytes are buffered, %d unread", p.Buffered(), p.unread())
+			if p.Buffered() != 1 {
+				t.Errorf("%d bytes are buffered", p.Buffered())
 			}
 			p.send(t, "PING\x00zPING\x00")
 			for range 2 { // the second input has already arrived

@@ -148,3 +148,36 @@ func TestDiscard(t *testing.T) {
 		}
 	}
 }
+
+// TestDiscardReceived checks that only input that has arrived is dropped, without waiting, also
+// after the read deadline of an earlier receive.
+func TestDiscardReceived(t *testing.T) {
+	for _, kind := range serverKinds[:2] {
+		t.Run(kind.name, func(t *testing.T) {
+			p := kind.make(t)
+			if n, err := p.DiscardReceived(1 << 20); n != 0 || err != nil {
+				t.Errorf("nothing has arrived: %d, %v", n, err)
+			}
+			p.send(t, "zPING\x00abc")
+			if _, err := p.ReadCommand(); err != nil {
+				t.Fatal(err)
+			}
+			p.SetReadDeadline(time.Unix(1, 0))
+			if n, err := p.DiscardReceived(1 << 20); n != 3 || err != nil {
+				t.Errorf("after the deadline: %d, %v", n, err)
+			}
+			p.SetReadDeadline(time.Now().Add(hang))
+			done := p.awaited()
+			p.send(t, "def")
+			<-done
+			if n, err := p.DiscardNext(); n != 3 || err != nil {
+				t.Errorf("next: %d, %v", n, err)
+			}
+			p.end()
+			p.Await()
+			if n, err := p.DiscardReceived(1 << 20); n != 0 || err != io.EOF {
+				t.Errorf("at the end: %d, %v", n, err)
+			}
+		})
+	}
+}

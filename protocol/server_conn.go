@@ -3,6 +3,7 @@ package protocol
 import (
 	"errors"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -22,6 +23,14 @@ var (
 
 // maxUnknown is the most bytes that Unknown returns.
 const maxUnknown = 64
+
+// A UnixSocket is a Unix socket that is not a *net.UnixConn. Its UnixSocket method does
+// nothing. The methods of its RawConn wait as those of a *net.UnixConn do.
+type UnixSocket interface {
+	net.Conn
+	syscall.Conn
+	UnixSocket()
+}
 
 // Conn is the server end of one client's connection. While it waits for the client it
 // holds no buffer except the bytes of an unfinished command. One goroutine at a time may
@@ -43,6 +52,7 @@ type Conn struct {
 	off  int64  // bytes consumed so far: the offset of seg.b[r] in the input
 	held []byte // an unfinished command while waiting for the client; then seg is nil
 
+	awaited error  // of Await, for the next receive
 	unknown string // see Unknown
 
 	fds []descriptor // received and not yet claimed, oldest first
@@ -53,12 +63,14 @@ type Conn struct {
 
 	mu       sync.Mutex // writes
 	writeErr error      // of the first write that failed
+	shut     bool       // CloseWrite has been called
+	shutErr  error      // of the first call of CloseWrite
 }
 
 // recv carries the arguments and results of the callback that RawConn.Read runs.
 type recv struct {
 	f     func(fd uintptr) bool
-	peek  bool // only check whether there is anything to receive
+	once  bool // do not wait
 	large bool // take a large segment
 	n     int
 	err   error
@@ -67,8 +79,8 @@ type recv struct {
 // NewConn returns the server end of nc. It takes ownership: close it with [Conn.Close],
 // which also closes unclaimed descriptors.
 //
-// To pass descriptors and to wait without a buffer, nc must be a *net.UnixConn or
-// *net.TCPConn. Any other net.Conn is only read through its Read method, because it may
+// To pass descriptors and to wait without a buffer, nc must be a *net.UnixConn, a
+// [UnixSocket] or a *net.TCPConn. Any other net.Conn is only read through its Read method, because it may
 // transform the input. If it has a method NetConn that returns one of the two, as a
 // *tls.Conn has, AwaitHangup watches that.
 func NewConn(nc net.Conn) *Conn {
@@ -76,6 +88,9 @@ func NewConn(nc net.Conn) *Conn {
 	var socket syscall.Conn
 	switch nc := nc.(type) {
 	case *net.UnixConn:
+		c.unix = true
+		socket = nc
+	case UnixSocket:
 		c.unix = true
 		socket = nc
 	case *net.TCPConn:
@@ -137,9 +152,10 @@ func (c *Conn) endRead() {
 	}
 }
 
-// Await waits until there is input, or its end, and leaves it to [Conn.ReadCommand]. It
+// Await waits until there is input, or its end, and keeps it for [Conn.ReadCommand]. It
 // also returns at the read deadline, which the caller sets, and immediately if the
-// connection is not a socket itself.
+// connection is not a socket itself. ReadCommand should follow soon: with input the
+// connection holds a buffer.
 //
 // It halves the cost of an idle client for servers with a goroutine for each: ReadCommand
 // needs more stack than the 2 KiB that a goroutine starts with, Await does not if it is
@@ -150,9 +166,9 @@ func (c *Conn) Await() {
 	if c.raw == nil || c.w > c.r {
 		return
 	}
-	c.recv.peek = true
-	c.raw.Read(c.recv.f) // ReadCommand will get the same error
-	c.recv.peek = false
+	if err := c.fill(false); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+		c.awaited = err
+	}
 }
 
 // ReadCommand returns the next command. The error is io.EOF if the client has closed or
@@ -224,14 +240,52 @@ func (c *Conn) WriteReply(text []byte, timeout time.Duration) error {
 
 // CloseWrite half-closes the connection, so that the client sees the end of the input
 // after the reply. It waits for a pending WriteReply. It does nothing if the connection
-// has no half-close.
+// has no half-close. Further calls return the error of the first one.
 func (c *Conn) CloseWrite() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if hc, ok := c.nc.(interface{ CloseWrite() error }); ok {
-		return hc.CloseWrite()
+	if hc, ok := c.nc.(interface{ CloseWrite() error }); ok && !c.shut {
+		c.shut = true
+		c.shutErr = hc.CloseWrite()
 	}
-	return nil
+	return c.shutErr
+}
+
+// DiscardReceived reads and drops the input that has arrived, without waiting, and returns
+// how much that was, at most a little more than limit. The error is io.EOF if the client has
+// closed or half-closed, or the connection's own. If the connection is not a socket itself,
+// or its read deadline is over, it reads nothing.
+func (c *Conn) DiscardReceived(limit int64) (n int64, err error) {
+	c.reading.Lock()
+	defer c.endRead()
+	c.recv.once = true
+	defer func() { c.recv.once = false }()
+	for {
+		n += int64(c.w - c.r)
+		c.consume(c.w - c.r)
+		if c.raw == nil || n > limit {
+			return n, nil
+		}
+		switch err := c.fill(false); {
+		case err == errNothing, errors.Is(err, os.ErrDeadlineExceeded): // of an earlier receive
+			return n, nil
+		case err != nil:
+			return n, err
+		}
+	}
+}
+
+// DiscardNext waits for input, at most until the read deadline, which the caller sets, and
+// drops it. It returns how much that was.
+func (c *Conn) DiscardNext() (n int64, err error) {
+	c.reading.Lock()
+	defer c.endRead()
+	if c.w == c.r {
+		err = c.fill(true)
+	}
+	n = int64(c.w - c.r)
+	c.consume(c.w - c.r)
+	return n, err
 }
 
 // Discard reads and drops input until the client closes, is silent for quiet, or has sent

@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"os"
 	"syscall"
@@ -10,6 +11,9 @@ import (
 // maxEmptyReads bounds the reads of no bytes from a net.Conn that is not a socket. An
 // empty Write to a net.Pipe causes one, and it is not the end.
 const maxEmptyReads = 100
+
+// errNothing: nothing has arrived, and receive may not wait.
+var errNothing = errors.New("protocol: nothing has arrived")
 
 // consume drops n received bytes, and frees the segment when none are left.
 func (c *Conn) consume(n int) {
@@ -51,6 +55,10 @@ func (c *Conn) park() {
 // fill receives at least one byte after those that are still unread. It takes a segment
 // only when there is something to receive.
 func (c *Conn) fill(large bool) error {
+	if err := c.awaited; err != nil {
+		c.awaited = nil
+		return err
+	}
 	if c.r > 0 && c.w == len(c.seg.b) {
 		c.w = copy(c.seg.b, c.seg.b[c.r:c.w])
 		c.r = 0
@@ -95,9 +103,6 @@ func (c *Conn) receiveConn() {
 // receive is called by RawConn.Read when the socket may be readable. If it is not, receive
 // frees the segment and reports false.
 func (c *Conn) receive(fd uintptr) bool {
-	if c.recv.peek {
-		return isReady(int(fd))
-	}
 	c.take()
 	for {
 		n, err := c.read(int(fd))
@@ -108,7 +113,10 @@ func (c *Conn) receive(fd uintptr) bool {
 			continue
 		case syscall.EAGAIN:
 			c.park()
-			return false
+			if c.recv.once {
+				c.recv.err = errNothing
+			}
+			return c.recv.once
 		default:
 			c.recv.err = os.NewSyscallError("recvmsg", err)
 		}
@@ -119,22 +127,15 @@ func (c *Conn) receive(fd uintptr) bool {
 	}
 }
 
-// isReady reports whether a receive would return immediately. It leaves descriptors with
-// the bytes that carry them.
-func isReady(fd int) bool {
-	var one [1]byte
-	_, _, err := syscall.Recvfrom(fd, one[:], syscall.MSG_PEEK)
-	return err != syscall.EAGAIN
-}
-
 func (c *Conn) read(fd int) (int, error) {
 	p := c.seg.b[c.w:]
 	if !c.unix {
 		return syscall.Read(fd, p)
 	}
-	n, oobn, flags, _, err := syscall.Recvmsg(fd, p, c.seg.oob[:], syscall.MSG_CMSG_CLOEXEC)
-	if err == nil {
-		c.takeDescriptors(c.seg.oob[:oobn], flags, n, n == len(p))
+	n, err := c.seg.receive(fd, p)
+	if err == 0 {
+		c.takeDescriptors(c.seg.oob[:c.seg.msg.Controllen], int(c.seg.msg.Flags), n, n == len(p))
+		return n, nil
 	}
 	return n, err
 }

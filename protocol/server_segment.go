@@ -3,6 +3,8 @@ package protocol
 import (
 	"sync"
 	"sync/atomic"
+	"syscall"
+	"unsafe"
 )
 
 // A segment is a pooled receive buffer, small for commands and large for streams. With
@@ -12,6 +14,21 @@ type segment struct {
 	b     []byte
 	oob   [64]byte // room for ancillary data with a few descriptors
 	large bool
+
+	// The arguments of recvmsg(2). On the stack they would double that of an idle client.
+	msg syscall.Msghdr
+	iov syscall.Iovec
+}
+
+// receive is recvmsg(2) into p, a part of s.b that is not empty. The ancillary data is in s.oob
+// after that, and its length and the flags in s.msg.
+func (s *segment) receive(fd int, p []byte) (int, syscall.Errno) {
+	s.iov.Base = unsafe.SliceData(p)
+	s.iov.SetLen(len(p))
+	s.msg = syscall.Msghdr{Iov: &s.iov, Iovlen: 1, Control: &s.oob[0]}
+	s.msg.SetControllen(len(s.oob))
+	n, _, errno := syscall.Syscall(syscall.SYS_RECVMSG, uintptr(fd), uintptr(unsafe.Pointer(&s.msg)), syscall.MSG_CMSG_CLOEXEC)
+	return int(n), errno
 }
 
 const (

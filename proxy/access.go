@@ -77,6 +77,7 @@ func briefServer(s extended.Server) extended.Server {
 		FindRuns:     s.FindRuns,
 		FindFailures: s.FindFailures,
 		FindDropped:  s.FindDropped,
+		CacheState:   s.CacheState,
 		Refusals:     s.Refusals,
 	}
 }

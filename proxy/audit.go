@@ -31,9 +31,12 @@ func (r *request) scanned(name string, o *spool.Object, v policy.Verdict, elapse
 	rec := r.record(name, o.Size(), v, elapsed)
 	level := scanLevel(v)
 	logs := srv.log.WithLevel(level).Enabled()
-	h, ok := hash{}, true
-	if r.cfg.HashObjects && (logs || !rec.OK()) {
-		h, ok = srv.hashes.quick(srv.ctx, o, r.cfg.Limits.Stream)
+	h, ok := r.cfg.Hash.known(o)
+	if !ok {
+		ok = true
+		if r.cfg.Hash.wants(v) && (logs || !rec.OK()) {
+			h, ok = srv.hashes.quick(srv.ctx, o, r.cfg.Limits.Stream)
+		}
 	}
 	key := r.s.key
 	if !ok && !srv.hashes.begin(key) {
@@ -105,6 +108,9 @@ func engineFields(rec *record.Engine) *zerolog.Event {
 		return d.Bool("cancelled", true)
 	}
 	d = d.Float64("ms", milliseconds(rec.Elapsed))
+	if rec.Cached != "" {
+		d = d.Str("cached", rec.Cached).Int64("cached_age_ms", rec.CachedAge.Milliseconds())
+	}
 	if len(rec.Names) > 0 {
 		d = d.Strs("names", escapeAll(rec.Names))
 	}

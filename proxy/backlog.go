@@ -1,20 +1,24 @@
 package proxy
 
 import (
-	"errors"
 	"net"
 	"os"
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"polyclam/proxy/local"
 )
 
 // errBacklogEmpty says that no connection waits to be accepted.
-var errBacklogEmpty = errors.New("the backlog is empty")
+var errBacklogEmpty = local.ErrEmpty
 
 // acceptQueued is Accept without waiting. It returns errBacklogEmpty if the backlog of ln
 // is empty.
 func acceptQueued(ln net.Listener) (net.Conn, error) {
+	if queued, ok := ln.(interface{ AcceptQueued() (net.Conn, error) }); ok {
+		return queued.AcceptQueued()
+	}
 	socket, ok := ln.(syscall.Conn)
 	if !ok {
 		return nil, errBacklogEmpty

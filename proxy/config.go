@@ -23,8 +23,9 @@ type Config struct {
 	// ScanPaths are the roots below which path commands may read; empty: no
 	// restriction.
 	ScanPaths []string
-	// HashObjects puts the SHA-256 of the object into the scan's log line.
-	HashObjects bool
+	// Hash says which scans have the SHA-256 of the object in their log line and record;
+	// empty: HashNever.
+	Hash HashMode
 	// Cache is the cache of the engines' results, for its counters; nil: none.
 	Cache *cache.Cache
 	// OnFind is a program to run for findings; nil: none.

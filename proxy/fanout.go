@@ -19,6 +19,7 @@ const returnWithin = 100 * time.Millisecond
 // A fan is the scan of one object by several engines.
 type fan struct {
 	engines []*engine.Engine
+	known   []*engine.Known // about the object; nil: nothing
 	begun   time.Time
 	reports []policy.Report
 	pending []bool
@@ -33,26 +34,33 @@ type answer struct {
 	report policy.Report
 }
 
-// fanOut has all engines scan an object concurrently. Once the category and the action can
-// no longer change, it cancels the remaining scans and does not wait for them. An optional
-// engine gets [engine.Engine.MaxDelay] after the others have answered.
+// fanOut has all engines scan an object concurrently, except those whose results are in the
+// cache. Once the category and the action can no longer change, it cancels the remaining scans
+// and does not wait for them. An optional engine gets [engine.Engine.MaxDelay] after the
+// others have answered.
 func fanOut(ctx context.Context, engines []*engine.Engine, p *policy.Policy, o *spool.Object, all bool) []policy.Report {
-	switch len(engines) {
-	case 0:
+	if len(engines) == 0 {
 		return nil
-	case 1:
-		return []policy.Report{engines[0].Scan(ctx, o, all)}
+	}
+	known := engine.LookUp(ctx, engines, o, all)
+	if len(engines) == 1 {
+		return []policy.Report{engines[0].ScanKnown(ctx, o, all, knownOf(known, 0))}
 	}
 	f := &fan{
-		engines: engines, begun: time.Now(), reports: make([]policy.Report, len(engines)),
+		engines: engines, known: known, begun: time.Now(), reports: make([]policy.Report, len(engines)),
 		pending: make([]bool, len(engines)), cancels: make([]context.CancelCauseFunc, len(engines)),
 		answers: make(chan answer, 3*len(engines)), // the report, and two that replace it
 	}
 	scans, cancel := context.WithCancelCause(ctx)
 	defer cancel(errSettled)
 	defer f.stop()
+	if f.takeCached(); !slices.Contains(f.pending, true) || known != nil && p.Settled(f.reports, f.pending) {
+		return f.cancelRest()
+	}
 	for i := range engines {
-		f.start(scans, i, o, all)
+		if f.pending[i] {
+			f.start(scans, i, o, all)
+		}
 	}
 	defer context.AfterFunc(ctx, func() {
 		for i := range engines {
@@ -60,6 +68,22 @@ func fanOut(ctx context.Context, engines []*engine.Engine, p *policy.Policy, o *
 		}
 	})()
 	f.collect(p)
+	return f.cancelRest()
+}
+
+// takeCached makes blank reports, or those from the cache.
+func (f *fan) takeCached() {
+	for i, e := range f.engines {
+		report, ok := e.Cached(knownOf(f.known, i))
+		if !ok {
+			report = f.blank(i)
+		}
+		f.reports[i], f.pending[i] = report, !ok
+	}
+}
+
+// cancelRest marks the reports that no longer matter, and returns all.
+func (f *fan) cancelRest() []policy.Report {
 	for i := range f.reports {
 		if f.pending[i] {
 			f.reports[i].Cancelled, f.reports[i].Err = true, errSettled
@@ -68,17 +92,24 @@ func fanOut(ctx context.Context, engines []*engine.Engine, p *policy.Policy, o *
 	return f.reports
 }
 
+// knownOf returns what is known for engine i.
+func knownOf(known []*engine.Known, i int) *engine.Known {
+	if known == nil {
+		return nil
+	}
+	return known[i]
+}
+
 // start asks one engine. Its goroutine may outlive fanOut.
 func (f *fan) start(ctx context.Context, i int, o *spool.Object, all bool) {
-	e := f.engines[i]
-	f.reports[i], f.pending[i] = f.blank(i), true
+	e, known := f.engines[i], knownOf(f.known, i)
 	if !e.Required() {
 		ctx, f.cancels[i] = context.WithCancelCause(ctx)
 	}
 	o.Retain()
 	go func() {
 		defer o.Release()
-		f.answers <- answer{i, e.Scan(ctx, o, all)}
+		f.answers <- answer{i, e.ScanKnown(ctx, o, all, known)}
 	}()
 }
 
@@ -91,6 +122,10 @@ func (f *fan) blank(i int) policy.Report {
 func (f *fan) collect(p *policy.Policy) {
 	limited := false
 	for slices.Contains(f.pending, true) {
+		if !limited && f.onlyOptionalLeft() {
+			limited = true
+			f.limitDelay()
+		}
 		a := <-f.answers
 		if !f.pending[a.i] {
 			continue // fanOut has given up on it
@@ -98,10 +133,6 @@ func (f *fan) collect(p *policy.Policy) {
 		f.reports[a.i], f.pending[a.i] = a.report, false
 		if p.Settled(f.reports, f.pending) {
 			return
-		}
-		if !limited && f.onlyOptionalLeft() {
-			limited = true
-			f.limitDelay()
 		}
 	}
 }

@@ -20,6 +20,7 @@ import (
 	"polyclam/backends/backendtest"
 	"polyclam/backends/testfile"
 	"polyclam/proxy/engine"
+	"polyclam/proxy/local"
 	"polyclam/proxy/policy"
 	"polyclam/proxy/spool"
 	"polyclam/proxy/status"
@@ -70,10 +71,7 @@ func newServer(t *testing.T, change func(*Config), engines ...testEngine) *testS
 		Stop: sync.OnceFunc(func() { close(ts.stop) }),
 		now:  func() time.Time { return time.Now().Add(time.Duration(ts.ahead.Load())) },
 	})
-	ln, err := net.Listen("unix", path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	ln := listenUnix(t, path)
 	served := make(chan error, 1)
 	go func() { served <- ts.Serve(ln, "unix:"+path) }()
 	t.Cleanup(func() {
@@ -94,6 +92,20 @@ func newServer(t *testing.T, change func(*Config), engines ...testEngine) *testS
 	return ts
 }
 
+// listenUnix listens as the daemon does.
+func listenUnix(t testing.TB, path string) *local.Listener {
+	t.Helper()
+	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := local.Listen(ln)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
 func testConfig(address string, engines []testEngine) *Config {
 	profile, _ := status.Lookup("generic")
 	profile.Form = status.Plain
@@ -106,7 +118,7 @@ func testConfig(address string, engines []testEngine) *Config {
 			Stream: 1 << 20, CommandReadTimeout: patience, ReadTimeout: patience, WriteTimeout: patience,
 			Connections: 100, SessionScans: 4, DirectoryDepth: 15, Handshakes: 20, HandshakeTimeout: patience,
 		},
-		HashObjects: true,
+		Hash: HashAlways,
 	}
 	for _, e := range engines {
 		cfg.Engines = append(cfg.Engines, engine.New(engine.Config{

@@ -2,15 +2,46 @@ package proxy
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"runtime"
 	"sync"
 	"time"
 
+	"polyclam/backends"
 	"polyclam/proxy/client"
 	"polyclam/proxy/files"
+	"polyclam/proxy/policy"
 	"polyclam/proxy/spool"
 )
+
+// A HashMode says which objects are hashed for the log. Whatever it says, a hash that is known
+// already, because a cache needed it, is logged too, except with HashNever.
+type HashMode string
+
+// The modes.
+const (
+	HashAlways HashMode = "always"
+	HashFound  HashMode = "found" // all but those that are ok
+	HashNever  HashMode = "never"
+)
+
+// wants reports whether an object with this verdict is hashed.
+func (m HashMode) wants(v policy.Verdict) bool {
+	return m == HashAlways || m == HashFound && (v.Category != backends.OK || v.Action != policy.OK)
+}
+
+// known returns the hash of o if it is to be logged and need not be computed.
+func (m HashMode) known(o *spool.Object) (h hash, ok bool) {
+	if m != HashAlways && m != HashFound {
+		return h, false
+	}
+	sum, ok := o.Known()
+	if ok {
+		h.sum = hex.EncodeToString(sum[:])
+	}
+	return h, ok
+}
 
 // Limits on the hashes that are computed for the log after the reply.
 const (

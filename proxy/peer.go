@@ -27,14 +27,14 @@ type peer struct {
 // peerOf returns the other end of nc, which is the client unless nc comes from a load
 // balancer.
 func peerOf(nc net.Conn) peer {
-	switch nc := nc.(type) {
-	case *net.UnixConn:
-		cred, err := allow.Credentials(nc)
+	if socket, ok := allow.Unix(nc); ok {
+		cred, err := allow.Credentials(socket)
 		if err != nil {
 			return peer{}
 		}
 		return peer{key: client.User(cred.Uid), cred: cred}
-	case *net.TCPConn:
+	}
+	if nc, ok := nc.(*net.TCPConn); ok {
 		if a, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
 			return hostPeer(a.AddrPort())
 		}

@@ -39,6 +39,7 @@ func engineRecord(report *policy.Judged) record.Engine {
 	if report.Cancelled {
 		return rec
 	}
+	rec.Cached, rec.CachedAge = report.Cached, max(0, report.CachedAge)
 	rec.Names, rec.Detail, rec.Reported = report.Names, report.Result.Detail, reportedBy(report)
 	if !report.Category.IsFailure() {
 		rec.Failure = report.Failure

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -35,6 +36,9 @@ func (r *request) receive() *spool.Object {
 		return nil
 	}
 	w := r.s.srv.spool.Create(r.s.ctx)
+	if slices.ContainsFunc(r.engines, (*engine.Engine).NeedsSum) {
+		w.ExpectSum()
+	}
 	return r.keep(r.s.conn.Stream(r.cfg.Limits.Stream, r.cfg.Limits.ReadTimeout), w, watchedWriter{w, &r.s.watch})
 }
 

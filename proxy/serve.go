@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"errors"
+	"os"
 	"time"
 
 	"polyclam/protocol"
@@ -31,6 +32,7 @@ func (s *session) serve() {
 	if !s.srv.idle(s, s.srv.generations.config().Limits.CommandReadTimeout) {
 		return
 	}
+	s.conn.CloseWith(func(fd int) { s.srv.files.Discard(s.key, fd) })
 	s.conn.Await()
 	s.ctx, s.cancel = context.WithCancelCause(s.ctx)
 	defer s.cancel(nil)
@@ -41,7 +43,6 @@ func (s *session) serve() {
 }
 
 func (s *session) serveFirst() {
-	s.conn.CloseWith(func(fd int) { s.srv.files.Discard(s.key, fd) })
 	if s.crowded() {
 		return
 	}
@@ -65,14 +66,26 @@ func (s *session) serveFirst() {
 	r.answer()
 }
 
-// linger lets the client read the end of the reply, and drops what it still sends.
+// linger lets the client read the end of the reply, and drops what it still sends. Most
+// clients have closed the connection by then: only the others cost a timer.
 func (s *session) linger() {
 	if s.conn.CloseWrite() != nil {
 		return
 	}
-	if !s.srv.idle(s, lingerQuiet) {
-		s.conn.Discard(lingerClosing, lingerClosing, lingerBytes)
-		return
+	left := int64(lingerBytes)
+	n, err := s.conn.DiscardReceived(left)
+	for end := time.Now().Add(lingerTotal); err == nil; {
+		quiet := min(lingerQuiet, time.Until(end))
+		if left -= n; left < 0 || quiet <= 0 {
+			return
+		}
+		if !s.srv.idle(s, quiet) {
+			s.conn.Discard(lingerClosing, lingerClosing, left)
+			return
+		}
+		n, err = s.conn.DiscardNext()
 	}
-	s.conn.Discard(lingerQuiet, lingerTotal, lingerBytes)
+	if s.srv.isClosing() && errors.Is(err, os.ErrDeadlineExceeded) {
+		s.conn.Discard(lingerClosing, lingerClosing, left)
+	}
 }

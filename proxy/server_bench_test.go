@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"path/filepath"
 	"testing"
@@ -124,10 +123,7 @@ func benchServe(b *testing.B, path string, sp *spool.Spool, log io.Writer, scann
 		},
 	}
 	s := NewServer(ServerOptions{Config: cfg, Spool: sp, Log: zerolog.New(log).With().Timestamp().Logger(), Stop: func() {}})
-	ln, err := net.Listen("unix", path)
-	if err != nil {
-		b.Fatal(err)
-	}
+	ln := listenUnix(b, path)
 	go s.Serve(ln, "unix:"+path)
 	b.Cleanup(func() { s.Shutdown(context.Background()) })
 	return path

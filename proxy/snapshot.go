@@ -71,6 +71,7 @@ func (s *Server) Snapshot() Snapshot {
 	for _, e := range cfg.Engines {
 		snap.Engines = append(snap.Engines, e.Status())
 	}
+	snap.Server.CacheState = cacheState(snap.Cache, snap.Engines)
 	return snap
 }
 

@@ -12,12 +12,9 @@ import (
 // each engine, END. It is what polyclam status shows.
 func (r *request) status() []string {
 	s := r.s.srv
-	server := s.serverRecord(r.s.about())
 	brief := r.lst.Status == StatusBrief
-	if brief {
-		server = briefServer(server)
-	}
-	lines := []string{server.Record().String()}
+	lines := make([]string, 1, 8) // the SERVER record comes first
+	var engines []engine.Status
 	ctx, cancel := context.WithTimeout(s.ctx, versionWait)
 	defer cancel()
 	for _, u := range r.cfg.Engines {
@@ -25,6 +22,7 @@ func (r *request) status() []string {
 			u.Version(ctx) // so that the status has a fresh one
 		}
 		us := u.Status()
+		engines = append(engines, us)
 		for _, n := range us.Nodes {
 			node := NodeOf(us, n)
 			if brief {
@@ -33,6 +31,12 @@ func (r *request) status() []string {
 			lines = append(lines, node.Record().String())
 		}
 	}
+	server := s.serverRecord(r.s.about())
+	server.CacheState = cacheState(r.cfg.Cache.Stats(), engines)
+	if brief {
+		server = briefServer(server)
+	}
+	lines[0] = server.Record().String()
 	return append(lines, "END")
 }
 
@@ -62,7 +66,7 @@ func (s *Server) serverRecord(about extended.About) extended.Server {
 
 // NodeOf returns the state of a node as XSTATUS reports it.
 func NodeOf(u engine.Status, n engine.NodeStatus) extended.Node {
-	return extended.Node{
+	node := extended.Node{
 		Engine:          u.Name,
 		Backend:         u.Kind,
 		Required:        u.Required,
@@ -101,6 +105,16 @@ func NodeOf(u engine.Status, n engine.NodeStatus) extended.Node {
 		Scanned:         n.Scanned,
 		UnscannedAbove:  n.UnscannedAbove,
 	}
+	for _, name := range u.Names {
+		if name.Address != n.Name {
+			continue
+		}
+		node.FoundAs, node.NameFailures, node.NameReason = n.Name, int64(name.Failures), name.Reason
+		if !name.Answered.IsZero() {
+			node.NameAge = int64(time.Since(name.Answered) / time.Second)
+		}
+	}
+	return node
 }
 
 // modeOf is the value of the key mode: empty for on.

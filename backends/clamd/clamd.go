@@ -75,10 +75,17 @@ var (
 	_ backends.Versioner   = (*Backend)(nil)
 	_ backends.Reloader    = (*Backend)(nil)
 	_ backends.SelfChecker = (*Backend)(nil)
+	_ backends.Deadlined   = (*Backend)(nil)
 )
 
 // ReadsPaths implements [backends.PathReader].
 func (b *Backend) ReadsPaths() bool { return b.transport == transportPath }
+
+// ReturnsInTime implements [backends.Deadlined].
+func (b *Backend) ReturnsInTime() bool { return true }
+
+// ReadsFiles implements [backends.FileReader].
+func (b *Backend) ReadsFiles() bool { return b.transport == transportFildes }
 
 // Scan implements [backends.Backend].
 func (b *Backend) Scan(ctx context.Context, o backends.Object) (backends.Result, error) {

@@ -1,6 +1,7 @@
 package clamd
 
 import (
+	"cmp"
 	"errors"
 	"time"
 
@@ -41,7 +42,13 @@ func NewConfig() backends.Config {
 }
 
 // Open implements [backends.Config]. The backend is a *[Backend].
-func (c *Config) Open(address string) (backends.Backend, error) {
+func (c *Config) Open(address string) (backends.Backend, error) { return c.OpenAt(address, "") }
+
+// UsesHost implements [backends.HostConfig].
+func (c *Config) UsesHost() bool { return c.TLS.UsesHost() }
+
+// OpenAt implements [backends.HostConfig].
+func (c *Config) OpenAt(address, host string) (backends.Backend, error) {
 	network, addr, err := backends.ParseAddress(address)
 	if address == "" {
 		err = errors.New(`clamd needs one, for example "unix:/run/clamav/clamd.ctl"`)
@@ -59,7 +66,7 @@ func (c *Config) Open(address string) (backends.Backend, error) {
 	if c.TLS.TLS && network == "unix" {
 		errs = append(errs, backends.KeyErrorf("tls", "a Unix socket has no TLS, and needs none; delete the key"))
 	}
-	tlsConfig, err := c.TLS.Config(network, addr)
+	tlsConfig, err := c.TLS.Config(network, cmp.Or(host, addr))
 	if err := errors.Join(append(errs, err)...); err != nil {
 		return nil, err
 	}
@@ -68,7 +75,7 @@ func (c *Config) Open(address string) (backends.Backend, error) {
 		transport: c.transport(network),
 		auto:      c.Transport == transportAuto,
 		pool: idle.Pool[*protocol.ClientSession]{
-			Disabled: !c.Sessions, IdleLimit: maxIdle, Alive: (*protocol.ClientSession).Usable, Discard: endSession,
+			Disabled: !c.Sessions, IdleLimit: maxIdle, Alive: (*protocol.ClientSession).Open, Discard: endSession,
 		},
 	}, nil
 }

@@ -15,6 +15,7 @@ import (
 type request struct {
 	path   string
 	file   *os.File
+	sealed bool // see [backends.Sealed]
 	object backends.Object
 }
 
@@ -37,7 +38,7 @@ func (b *Backend) newRequest(o backends.Object) (request, error) {
 	if err != nil {
 		return request{}, &backends.ObjectError{Doing: "opening the object's file", Err: err}
 	}
-	return request{file: f, object: o}, nil
+	return request{file: f, sealed: backends.IsSealed(o), object: o}, nil
 }
 
 // inSession sends the request on a session.
@@ -45,6 +46,8 @@ func (q request) inSession(ctx context.Context, s *protocol.ClientSession) (prot
 	switch {
 	case q.path != "":
 		return s.Scan(ctx, q.path)
+	case q.file != nil && q.sealed:
+		return s.FildesReadable(ctx, q.file)
 	case q.file != nil:
 		return s.Fildes(ctx, q.file)
 	}

@@ -58,9 +58,12 @@ func NewConfig() backends.Config {
 }
 
 // Open implements [backends.Config]. The backend is a *[Backend].
-func (c *Config) Open(address string) (backends.Backend, error) {
+func (c *Config) Open(address string) (backends.Backend, error) { return c.OpenAt(address, "") }
+
+// OpenAt implements [backends.HostConfig].
+func (c *Config) OpenAt(address, host string) (backends.Backend, error) {
 	s, err := c.service()
-	client, err2 := c.Options.Client("httpscan", "tcp:127.0.0.1:9000", address, maxBody)
+	client, err2 := c.Options.Client("httpscan", "tcp:127.0.0.1:9000", address, host, maxBody)
 	if err := errors.Join(err, err2); err != nil {
 		return nil, err
 	}

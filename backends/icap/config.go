@@ -1,6 +1,7 @@
 package icap
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
@@ -85,11 +86,18 @@ func NewConfig() backends.Config {
 }
 
 // Open implements [backends.Config]. The backend is a *[Backend].
-func (c *Config) Open(address string) (backends.Backend, error) {
+func (c *Config) Open(address string) (backends.Backend, error) { return c.OpenAt(address, "") }
+
+// UsesHost implements [backends.HostConfig]: requests name the host.
+func (c *Config) UsesHost() bool { return true }
+
+// OpenAt implements [backends.HostConfig].
+func (c *Config) OpenAt(address, host string) (backends.Backend, error) {
 	network, addr, err := c.address(address)
+	host = cmp.Or(host, addr)
 	errs := append([]error{err}, c.check()...)
-	tlsConfig, err := c.TLS.Config(network, addr)
-	b := &Backend{address: address, host: addr, config: *c, fields: c.fields(), now: time.Now}
+	tlsConfig, err := c.TLS.Config(network, host)
+	b := &Backend{address: address, host: host, config: *c, fields: c.fields(), now: time.Now}
 	errs = append(errs, err, b.tables())
 	if err := errors.Join(errs...); err != nil {
 		return nil, err

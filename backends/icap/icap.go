@@ -92,6 +92,9 @@ type Backend struct {
 
 var _ backends.Versioner = (*Backend)(nil)
 
+// ReturnsInTime implements [backends.Deadlined].
+func (b *Backend) ReturnsInTime() bool { return true }
+
 // Scan implements [backends.Backend].
 func (b *Backend) Scan(ctx context.Context, obj backends.Object) (backends.Result, error) {
 	o, err := b.current(ctx)

@@ -43,7 +43,10 @@ func NewConfig() backends.Config {
 }
 
 // Open implements [backends.Config]. The backend is a *[Backend].
-func (c *Config) Open(address string) (backends.Backend, error) {
+func (c *Config) Open(address string) (backends.Backend, error) { return c.OpenAt(address, "") }
+
+// OpenAt implements [backends.HostConfig].
+func (c *Config) OpenAt(address, host string) (backends.Backend, error) {
 	errs := []error{
 		backends.OneOf("api", c.API, "v3.0", "v3.1"),
 		backends.OneOf("transport", c.Transport, transportMemory, transportFile),
@@ -57,7 +60,7 @@ func (c *Config) Open(address string) (backends.Backend, error) {
 	}
 	options := c.Options
 	options.KeepAlive = c.KeepAlive && c.Protocol == 3
-	client, err := options.Client("kse", "tcp:127.0.0.1:9999", address, maxBody)
+	client, err := options.Client("kse", "tcp:127.0.0.1:9999", address, host, maxBody)
 	if err := errors.Join(append(errs, err)...); err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package polyclam
 
 import (
+	"cmp"
 	"errors"
 	"time"
 
@@ -35,7 +36,13 @@ func NewConfig() backends.Config {
 }
 
 // Open implements [backends.Config]. The backend is a *[Backend].
-func (c *Config) Open(address string) (backends.Backend, error) {
+func (c *Config) Open(address string) (backends.Backend, error) { return c.OpenAt(address, "") }
+
+// UsesHost implements [backends.HostConfig].
+func (c *Config) UsesHost() bool { return c.TLS.UsesHost() }
+
+// OpenAt implements [backends.HostConfig].
+func (c *Config) OpenAt(address, host string) (backends.Backend, error) {
 	network, addr, err := backends.ParseAddress(address)
 	if address == "" {
 		err = errors.New(`polyclam needs one, for example "unix:/run/polyclam/clamd.sock"`)
@@ -53,17 +60,28 @@ func (c *Config) Open(address string) (backends.Backend, error) {
 	if c.TLS.TLS && network == "unix" {
 		errs = append(errs, backends.KeyErrorf("tls", "a Unix socket has no TLS, and needs none; delete the key"))
 	}
-	tlsConfig, err := c.TLS.Config(network, addr)
+	tlsConfig, err := c.TLS.Config(network, cmp.Or(host, addr))
 	if err := errors.Join(append(errs, err)...); err != nil {
 		return nil, err
 	}
 	b := &Backend{
 		node:      clamdclient.New("polyclam", address, engineconn.Dialer{Network: network, Address: addr, Timeout: c.ConnectTimeout, TLS: tlsConfig}),
-		transport: c.Transport,
+		transport: c.transport(network),
 		auto:      c.Transport == transportAuto,
 	}
 	if b.auto && network == "tcp" {
 		b.transport = transportStream
 	}
 	return b, nil
+}
+
+// transport returns the transport to begin with.
+func (c *Config) transport(network string) string {
+	switch {
+	case c.Transport != transportAuto:
+		return c.Transport
+	case network == "unix":
+		return transportFildes
+	}
+	return transportStream
 }

@@ -82,6 +82,12 @@ var (
 	_ backends.SelfChecker = (*Backend)(nil)
 )
 
+// ReturnsInTime implements [backends.Deadlined].
+func (b *Backend) ReturnsInTime() bool { return true }
+
+// ReadsFiles implements [backends.FileReader].
+func (b *Backend) ReadsFiles() bool { return b.transport == transportFildes }
+
 // Scan implements [backends.Backend].
 func (b *Backend) Scan(ctx context.Context, o backends.Object) (backends.Result, error) {
 	ctx = clamdclient.Traced(ctx)

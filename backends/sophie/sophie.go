@@ -60,6 +60,9 @@ type Backend struct {
 // ReadsPaths implements [backends.PathReader].
 func (b *Backend) ReadsPaths() bool { return !b.stream }
 
+// ReturnsInTime implements [backends.Deadlined].
+func (b *Backend) ReturnsInTime() bool { return true }
+
 // Scan implements [backends.Backend].
 func (b *Backend) Scan(ctx context.Context, o backends.Object) (backends.Result, error) {
 	if b.stream {

@@ -70,6 +70,9 @@ var _ backends.Versioner = (*Backend)(nil)
 // ReadsPaths implements [backends.PathReader].
 func (b *Backend) ReadsPaths() bool { return b.file }
 
+// ReturnsInTime implements [backends.Deadlined].
+func (b *Backend) ReturnsInTime() bool { return true }
+
 // Scan implements [backends.Backend]. Every VIRUS line is a finding.
 func (b *Backend) Scan(ctx context.Context, o backends.Object) (backends.Result, error) {
 	if !b.file {

@@ -28,7 +28,7 @@ func (t *tool) newCommand() *cobra.Command {
 	flags.StringVar(&t.tls.ServerName, "server-name", "", "with a tls: address, the `name` in the server's certificate (default: the host of the address)")
 	root.RegisterFlagCompletionFunc("address", cobra.FixedCompletions([]string{"unix:/", "tcp:", "tls:"}, cobra.ShellCompDirectiveNoSpace))
 	root.AddCommand(t.scanCommand(), t.pingCommand(), t.statusCommand(), t.checkCommand(),
-		t.nodeCommand(), t.engineCommand(), t.logCommand(), t.reloadCommand(), t.healthCommand(), t.whyCommand(), t.topCommand(),
+		t.nodeCommand(), t.engineCommand(), t.logCommand(), t.reloadCommand(), t.healthCommand(), t.cacheCommand(), t.whyCommand(), t.topCommand(),
 		t.presetsCommand(), t.profilesCommand(), t.policyCommand(), t.initCommand(), t.versionCommand())
 	return root
 }

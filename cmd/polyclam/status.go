@@ -175,6 +175,9 @@ func (st *serverStatus) writeServer(b *strings.Builder) {
 	fmt.Fprintf(b, "%s at %s, up %s\n", strings.TrimSpace("polyclamd "+printable(st.Version)), printable(st.Address), age(time.Duration(st.Uptime)*time.Second))
 	fmt.Fprintf(b, "%s, %s, %s in progress, spool %s%s\n", plural(st.Connections, "connection"),
 		plural(st.Requests, "request"), plural(st.Scans, "scan"), size.Human(st.SpoolUsed), limit)
+	if text := cacheLine(st.CacheState); text != "" {
+		b.WriteString(printable(text) + "\n")
+	}
 	if st.Brief {
 		b.WriteString("this listener reports states and counts only (key status_command); a Unix socket reports the rest\n")
 	}

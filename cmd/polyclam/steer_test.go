@@ -38,6 +38,11 @@ func TestSteerCommands(t *testing.T) {
 		{"healthy", "health clamav", "/health", `{"name":"clamav","nodes":[{"address":"unix:/a","state":"up","canary":{"clean":"ok","eicar":"virus"}}]}`, 0, ``, "up     ok", ""},
 		{"healthy, drained", "health clamav", "/health", `{"name":"clamav","nodes":[{"address":"unix:/a","state":"up","drained":true,"canary":{"clean":"ok","eicar":"virus"}}]}`, 1, ``, "up, drained  ok", ""},
 		{"unfinished", "health clamav", "/health", `{"name":"clamav","nodes":[],"unfinished":true}`, 0, ``, "the check has not ended yet", ""},
+		{"flush", "cache flush", "/cache/flush", `{"entries":1,"shared":false,"kept":false}`, 0, `{"force":false,"shared":false}`, "the memory is flushed (it had 1 result)\n", ""},
+		{"flush memory only", "cache flush", "/cache/flush", `{"entries":7,"kept":true}`, 0, ``, "the memory is flushed (it had 7 results); the shared store keeps its results, --shared flushes it too\n", ""},
+		{"flush all", "cache flush --shared --force", "/cache/flush", `{"entries":7,"shared":true}`, 0, `{"force":true,"shared":true}`, "the shared store is flushed too, and the other hosts", ""},
+		{"flush not confirmed", "cache flush --shared", "/cache/flush", `{"error":"every host would; with force it is done nevertheless","force":true}`, 1, `{"force":false,"shared":true}`, "", "polyclam: every host would; --force does it nevertheless\n"},
+		{"flush, cache off", "cache flush", "/cache/flush", `{"error":"the cache is off"}`, 1, ``, "", "polyclam: the cache is off\n"},
 		{"not an answer", "log debug", "/log", `PONG`, 2, ``, "", "polyclam: unix:ADMIN: the answer is not that of polyclamd's admin socket; is this the socket of [admin] in its configuration?\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -68,6 +73,10 @@ func TestSteerUsage(t *testing.T) {
 		"log loud":                    "unknown level",
 		"reload now":                  `unexpected argument "now"`,
 		"health":                      "no engine",
+		"cache":                       "no action; want one of stats, flush",
+		"cache flsh":                  `unknown action "flsh"; did you mean "flush"?`,
+		"cache flush a":               `unexpected argument "a"`,
+		"cache stats --shared":        "--shared and --force are for cache flush",
 		"health a b":                  `unexpected argument "b"`,
 		"reload --admin tcp:a:1":      "the admin socket is a Unix socket; write unix:/path",
 	} {

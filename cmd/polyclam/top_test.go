@@ -101,6 +101,21 @@ q quit  s f i w l a n sort  r reverse  / filter`},
 	}
 }
 
+// TestTopCache has the share of the last interval, not of all time.
+func TestTopCache(t *testing.T) {
+	at := func(n, hits, misses int) string {
+		return strings.Replace(statusAt(n, ""), `"connections":3`, fmt.Sprintf(`"connections":3,"cache_used":1024,"cache_limit":4096,"cache_hits":%d,"cache_misses":%d,"cache_shared":"up"`, hits, misses), 1)
+	}
+	v := topView{}
+	head := strings.Join(v.head(tableAt(t, at(10, 1000, 0), at(20, 1001, 3)), 0), "\n")
+	if want := "over 10s\ncache: 1 KiB of 4 KiB, 25 % of the results without a scan, shared store up"; !strings.HasSuffix(head, want) {
+		t.Errorf("got\n%s\nwant the end\n%s", head, want)
+	}
+	if head := strings.Join(v.head(tableAt(t, at(10, 5, 5), at(20, 5, 5)), 0), "\n"); strings.Contains(head, "%") {
+		t.Errorf("nothing was asked: %s", head)
+	}
+}
+
 // TestTopNotReady has the reason in full, and three lines of a long one.
 func TestTopNotReady(t *testing.T) {
 	v := topView{}

@@ -53,6 +53,7 @@ type topTable struct {
 	categories []topRate     // the most frequent first
 	failures   float64
 	rows       []topRow
+	cache      extended.CacheState // the hits and misses are those of the interval
 }
 
 type topRate struct {
@@ -83,6 +84,9 @@ func compare(before, now *topStatus) *topTable {
 	slices.SortFunc(t.categories, func(a, b topRate) int {
 		return cmp.Or(cmp.Compare(b.rate, a.rate), strings.Compare(a.name, b.name))
 	})
+	t.cache = now.Server.CacheState
+	t.cache.CacheHits = int64(grown(uint64(t.cache.CacheHits), uint64(before.Server.CacheHits)))
+	t.cache.CacheMisses = int64(grown(uint64(t.cache.CacheMisses), uint64(before.Server.CacheMisses)))
 	for _, e := range now.Engines {
 		for _, n := range e.Nodes {
 			was := before.counters(e.Name, n.Address)

@@ -74,10 +74,14 @@ func (v *topView) head(t *topTable, columns int) []string {
 		scans += "  " + cell(c.name) + " " + rate(c.rate)
 	}
 	first := fmt.Sprintf("polyclamd %s, up %s, %s", printable(version), age(t.now.Time.Sub(t.now.Started)), ready)
-	return append(append([]string{first}, reasons...),
+	lines := append(append([]string{first}, reasons...),
 		scans,
 		fmt.Sprintf("%s, %s in progress, spool %s%s, over %s", plural(s.Connections, "connection"), plural(s.Scans, "scan"), size.Human(s.SpoolUsed), limit, t.interval.Round(100*time.Millisecond)),
 	)
+	if text := cacheLine(t.cache); text != "" {
+		lines = append(lines, printable(text))
+	}
+	return lines
 }
 
 // reasons wraps a text. What does not fit into maxReason lines is cut off.

@@ -176,7 +176,7 @@ func tryAll(file *config.File, o trialOptions, warn func(string)) ([]trial, erro
 		return nil, err
 	}
 	defer store.close()
-	nodes := splitNodes(file)
+	nodes := splitNodes(file, warn)
 	trials := make([]trial, len(nodes))
 	errs := make([]error, len(nodes))
 	var wg sync.WaitGroup
@@ -193,20 +193,22 @@ func closeAll(c *proxy.Config) {
 	}
 }
 
+// resolveTime bounds the lookups of the names of one engine.
+const resolveTime = 20 * time.Second
+
 // splitNodes returns one configuration per node of file, with only that node. Health
-// checks are off: they must not disable a node.
-func splitNodes(file *config.File) (out []*config.File) {
+// checks are off: they must not disable a node. It calls warn for a name that does not
+// resolve.
+func splitNodes(file *config.File, warn func(string)) (out []*config.File) {
 	for _, e := range file.Engines {
-		addresses := e.Addresses
-		if len(addresses) == 0 {
-			addresses = []string{""}
-		}
-		for _, a := range addresses {
-			node, one := e, *file
+		ctx, cancel := context.WithTimeout(context.Background(), resolveTime)
+		nodes := e.Resolved(ctx, func(address string, err error) {
+			warn(fmt.Sprintf("%s: the name %s does not resolve now: %v; its nodes are not tested", e.Name, address, err))
+		})
+		cancel()
+		for _, node := range nodes {
+			one := *file
 			node.Canary = false
-			if a != "" {
-				node.Addresses = []string{a}
-			}
 			one.Engines = []config.Engine{node}
 			out = append(out, &one)
 		}

@@ -89,6 +89,34 @@ func TestWhyFound(t *testing.T) {
 	}
 }
 
+// TestWhyCached shows in words that an engine was not asked, and does without a hash.
+func TestWhyCached(t *testing.T) {
+	s := tempfailed()
+	s.SHA256, s.Category, s.Action, s.Engine, s.ActionBy = "", backends.Virus, "quarantine", "clamav", "clamav"
+	s.Engines = []record.Engine{
+		{Engine: "clamav", Category: backends.Virus, Names: []string{"X"}, Counts: true, Cached: "shared", CachedAge: 12 * time.Second},
+		{Engine: "inspect", Category: backends.OK, Detail: "read all", Counts: true, Cached: "joined"},
+		{Engine: "sophos", Category: backends.OK, Counts: true},
+	}
+	address, _ := answersWhy(t, 200, why(s))
+	exit, out, errs := runTool("why", "--admin", address, "x")
+	if exit != exitOK || errs != "" {
+		t.Fatalf("exit %d, %s", exit, errs)
+	}
+	for _, want := range []string{
+		"clamav   virus     0.000  -     X     from the cache (shared), scanned 12 seconds ago\n",
+		"inspect  ok        0.000  -     -     read all from an identical scan that was under way\n",
+		"sophos   ok        0.000  -     -     -\n",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("got\n%s\nwant a line\n%s", out, want)
+		}
+	}
+	if strings.Contains(out, "sha256") {
+		t.Errorf("there is no hash:\n%s", out)
+	}
+}
+
 func TestWhyJSON(t *testing.T) {
 	address, _ := answersWhy(t, 200, why(tempfailed()))
 	exit, out, _ := runTool("why", "--json", "--admin", address, "x")

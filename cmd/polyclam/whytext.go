@@ -8,6 +8,7 @@ import (
 	"polyclam/backends"
 	"polyclam/cmd/internal/size"
 	"polyclam/proxy/ops/admin"
+	"polyclam/proxy/ops/human"
 	"polyclam/proxy/record"
 )
 
@@ -114,7 +115,7 @@ func messageOf(e *record.Engine) string {
 	if e.Cancelled {
 		parts = append(parts, "cancelled, the verdict was already certain")
 	}
-	for _, text := range []string{e.Detail, e.Error} {
+	for _, text := range []string{e.Detail, e.Error, human.FromCache(e.Cached, e.CachedAge)} {
 		if text != "" {
 			parts = append(parts, text)
 		}

@@ -10,6 +10,7 @@ import (
 
 	"polyclam/cmd/internal/sockaddr"
 	"polyclam/proxy"
+	"polyclam/proxy/local"
 )
 
 var _ proxy.Shared = inheritedSocket{}
@@ -28,6 +29,27 @@ type socket interface {
 	SetDeadline(time.Time) error
 }
 
+// inheritedUnix is an inheritedSocket on a Unix socket.
+type inheritedUnix struct{ *local.Listener }
+
+// Shared implements [proxy.Shared].
+func (inheritedUnix) Shared() {}
+
+// inherit returns ln as a listener that systemd shares.
+func inherit(ln net.Listener) (net.Listener, error) {
+	if u, ok := ln.(*net.UnixListener); ok {
+		l, err := local.Listen(u)
+		if err != nil {
+			return nil, err
+		}
+		return inheritedUnix{l}, nil
+	}
+	if s, ok := ln.(socket); ok {
+		return inheritedSocket{s}, nil
+	}
+	return ln, nil
+}
+
 // inheritedSockets returns the sockets that systemd passed to this process (LISTEN_FDS).
 func inheritedSockets() (sockets, error) {
 	lns, err := activation.Listeners()
@@ -40,8 +62,9 @@ func inheritedSockets() (sockets, error) {
 			inherited.close()
 			return nil, fmt.Errorf("descriptor %d from systemd is not a listening stream socket; use ListenStream= in the socket unit", 3+i)
 		}
-		if s, ok := ln.(socket); ok {
-			ln = inheritedSocket{s}
+		if ln, err = inherit(ln); err != nil {
+			inherited.close()
+			return nil, fmt.Errorf("descriptor %d from systemd: %w", 3+i, err)
 		}
 		address := ln.Addr().Network() + ":" + ln.Addr().String() // of an abstract Unix socket
 		if a, ok := sockaddr.Of(ln.Addr()); ok {

@@ -17,6 +17,7 @@ import (
 	"polyclam/cmd/internal/within"
 	"polyclam/protocol/extended"
 	"polyclam/proxy"
+	"polyclam/proxy/cache"
 	"polyclam/proxy/ops"
 	"polyclam/proxy/spool"
 )
@@ -24,6 +25,9 @@ import (
 // objectGrace is how long the shutdown waits for cancelled engines to release their objects.
 // A killed program needs a moment; for a hung engine no wait would be long enough.
 const objectGrace = time.Second
+
+// cacheGrace is how long the shutdown waits until the last results are in the shared cache.
+const cacheGrace = 2 * time.Second
 
 // process is the running daemon. Its fields belong to the main loop, the goroutine that calls
 // wait. The main loop must never do anything that can hang: it receives the signals and
@@ -38,6 +42,7 @@ type process struct {
 	file      *config.File
 	spool     *spool.Spool
 	server    *proxy.Server
+	cache     *cache.Cache // of the newest configuration; nil: none
 	ops       *ops.Server
 	inherited sockets // from systemd, by address; a reload never changes or closes them
 	sockets   sockets // all sockets that are served, by address
@@ -96,7 +101,7 @@ func (d *process) start() error {
 // startServer creates the server and serves all sockets.
 func (d *process) startServer(s *setup) {
 	s.fitted.apply(d.log)
-	d.spool, d.settings = s.spool, s.settings
+	d.spool, d.settings, d.cache = s.spool, s.settings, s.cache
 	d.server = proxy.NewServer(proxy.ServerOptions{
 		Config: s.config, Spool: d.spool, Log: d.log, Version: cli.Version(), Stop: d.stop, Records: d.file.RecordBytes(), LogLinesLost: d.logLost,
 	})
@@ -212,6 +217,7 @@ func (d *process) shutdown(signals <-chan os.Signal) {
 	}
 	d.spool.Drain(objectGrace)
 	killChildren()
+	within.Limit(cacheGrace, d.cache.Close)
 	d.closeSpool()
 	within.Limit(objectGrace, d.ops.Close) // last: until now it reports that the daemon stops
 	services.close()

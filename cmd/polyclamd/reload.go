@@ -16,6 +16,7 @@ import (
 	"polyclam/cmd/internal/config"
 	"polyclam/cmd/internal/listen"
 	"polyclam/proxy"
+	"polyclam/proxy/cache"
 	"polyclam/proxy/ops"
 )
 
@@ -37,6 +38,7 @@ type reload struct {
 	modified   time.Time        // the file, if err is not nil; zero: not known
 	removed    sockets          // for finish
 	removedOps sockets          // those of removed that package ops serves
+	oldCache   *cache.Cache     // for finish; nil: it stays in use
 	old        *config.Settings // those in use
 	changes    []string         // from old
 	warnings   []string         // in addition to those of the file
@@ -87,6 +89,8 @@ func (r *reload) finish() {
 			r.updateSocket(l, s)
 		}
 	}
+	r.step.Store("close the old cache")
+	r.oldCache.Close()
 	r.step.Store("release the old spool directory")
 	r.change.Release()
 	r.handOver()
@@ -132,7 +136,7 @@ func (d *process) beginReload() {
 	d.notifyReloading()
 	d.reload = &reload{reloads: d.reloads, server: d.server, opsServer: d.ops, old: d.settings, setup: setup{
 		options: d.options, log: d.log, descriptors: d.descriptors, spool: d.spool,
-		inherited: d.inherited, serving: maps.Clone(d.sockets), before: d.file, resolver: d.resolver,
+		inherited: d.inherited, serving: maps.Clone(d.sockets), before: d.file, running: d.cache, resolver: d.resolver,
 		aborted: make(chan struct{}),
 	}}
 	d.reload.step.Store("begin")
@@ -189,6 +193,9 @@ func (d *process) commit(r *reload) {
 	r.change.Apply()
 	d.server.Apply(r.config)
 	r.fitted.apply(d.log)
+	if r.cache != d.cache {
+		r.oldCache, d.cache = d.cache, r.cache
+	}
 	if r.file.Log.Format != d.file.Log.Format {
 		d.log.Warn().Str("key", "log.format").Msg("change needs a restart")
 		r.warnings = append(r.warnings, "log.format: the change needs a restart")

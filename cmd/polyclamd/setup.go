@@ -12,6 +12,7 @@ import (
 	"polyclam/cmd/internal/listen"
 	"polyclam/cmd/internal/sockaddr"
 	"polyclam/proxy"
+	"polyclam/proxy/cache"
 	"polyclam/proxy/ops"
 	"polyclam/proxy/spool"
 )
@@ -28,6 +29,7 @@ type setup struct {
 	inherited   sockets
 	serving     sockets      // all that the daemon serves
 	before      *config.File // what they serve; nil at the start
+	running     *cache.Cache // that the daemon uses; nil: none
 	resolver    sockaddr.Resolver
 	checker     listen.Checker // for isCheck
 
@@ -40,6 +42,7 @@ type setup struct {
 	kept     sockets // inherited, or served already
 	opened   sockets
 	config   *proxy.Config
+	cache    *cache.Cache // may be the running one; nil: none
 	ops      ops.Config
 	change   *spool.Change
 
@@ -61,6 +64,7 @@ func (s *setup) open() error {
 		{"look up the addresses of the listeners", s.resolve},
 		{"read the memory limits and the kind of the spool directory", s.fit},
 		{"check the spool directory", s.prepareSpool},
+		{"open the cache, with the files that its keys name", s.openCache},
 		{"open the engines, with the files that their keys name", s.build},
 		{"read the token and the certificate of [http]", s.readHTTP},
 		{"look for the paths and host names", s.look},
@@ -128,6 +132,15 @@ func (s *setup) prepareSpool() (err error) {
 	return nil
 }
 
+func (s *setup) openCache() (err error) {
+	if s.isCheck {
+		return s.file.CheckCache()
+	}
+	s.cache, err = s.file.OpenCache(s.running, s.log)
+	s.file.UseCache(s.cache)
+	return err
+}
+
 func (s *setup) build() (err error) {
 	if s.spool == nil && !s.isCheck {
 		return nil // its error is known
@@ -158,13 +171,16 @@ func (s *setup) close() {
 			e.Close()
 		}
 	}
+	if s.cache != s.running {
+		s.cache.Close()
+	}
 	switch {
 	case s.change != nil:
 		s.change.Release()
 	case s.ownSpool:
 		s.spool.Close()
 	}
-	s.opened, s.config, s.change = nil, nil, nil
+	s.opened, s.config, s.change, s.cache = nil, nil, nil, nil
 }
 
 // failures collects the errors of several steps.

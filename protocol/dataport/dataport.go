@@ -88,6 +88,10 @@ func Open(control net.Conn, ports Range, refused func(peer net.Addr)) (*Port, er
 		own = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 		peer = own
 		socket = control
+	case protocol.UnixSocket:
+		own = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+		peer = own
+		socket = control
 	case *net.TCPConn:
 		socket = control
 	default:

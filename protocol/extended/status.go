@@ -28,6 +28,7 @@ type Server struct {
 	// versions, files and users.
 	Brief bool `json:"brief,omitempty"`
 
+	CacheState
 	Refusals
 }
 
@@ -46,7 +47,7 @@ func (s *Server) fields() []field {
 		flag("draining", &s.Draining, "true", ""),
 		flag("brief", &s.Brief, "true", ""),
 	}
-	return slices.Concat(own, s.About.fields(), s.Refusals.fields())
+	return slices.Concat(own, s.CacheState.fields(), s.About.fields(), s.Refusals.fields())
 }
 
 // Record returns s as a record.
@@ -72,9 +73,17 @@ type Node struct {
 	ConfiguredMode string `json:"configured_mode,omitempty"`
 	Drained        bool   `json:"drained,omitempty"` // by an administrator: it gets no new scans
 	Address        string `json:"address,omitempty"`
-	State          string `json:"state"` // up, down, unknown or reloading
-	Reason         string `json:"reason,omitempty"`
-	InFlight       int64  `json:"in_flight"`
+	// FoundAs is the configured name that the address was found by; empty: the address itself is
+	// configured. NameAge is how many seconds ago the name was last answered completely,
+	// NameFailures how many lookups were not since the start, and NameReason what is wrong
+	// with the last one.
+	FoundAs      string `json:"name,omitempty"`
+	NameAge      int64  `json:"name_age,omitempty"`
+	NameFailures int64  `json:"name_failures,omitempty"`
+	NameReason   string `json:"name_reason,omitempty"`
+	State        string `json:"state"` // up, down, unknown or reloading
+	Reason       string `json:"reason,omitempty"`
+	InFlight     int64  `json:"in_flight"`
 	// Limit is the number of concurrent scans the node gets, if it is lower than
 	// max_scans.
 	Limit   int64 `json:"limit,omitempty"`
@@ -127,6 +136,10 @@ func (n *Node) fields() []field {
 		text("configured_mode", &n.ConfiguredMode),
 		flag("drained", &n.Drained, "true", ""),
 		text("address", &n.Address),
+		text("name", &n.FoundAs),
+		count("name_age", 0, &n.NameAge),
+		count("name_failures", 0, &n.NameFailures),
+		text("name_reason", &n.NameReason),
 		text("state", &n.State),
 		text("reason", &n.Reason),
 		number("in_flight", &n.InFlight),

@@ -66,21 +66,19 @@ func (l *List) Conn(nc net.Conn) (entry string, ok bool) {
 	if l.Everyone() {
 		return "", true
 	}
-	switch nc := nc.(type) {
-	case *net.UnixConn:
-		cred, err := Credentials(nc)
+	if socket, ok := Unix(nc); ok {
+		cred, err := Credentials(socket)
 		if err != nil {
 			return "", false
 		}
-		return fmt.Sprintf("uid:%d", cred.Uid), l.Process(cred.Uid, cred.Gid, func() []uint32 { return Groups(nc) })
-	default:
-		a, is := nc.RemoteAddr().(*net.TCPAddr)
-		if !is {
-			return "", false
-		}
-		ip := a.AddrPort().Addr().Unmap().WithZone("")
-		return ip.String(), l.Address(ip)
+		return fmt.Sprintf("uid:%d", cred.Uid), l.Process(cred.Uid, cred.Gid, func() []uint32 { return Groups(socket) })
 	}
+	a, is := nc.RemoteAddr().(*net.TCPAddr)
+	if !is {
+		return "", false
+	}
+	ip := a.AddrPort().Addr().Unmap().WithZone("")
+	return ip.String(), l.Address(ip)
 }
 
 // Kind is the kind of an [Entry].

@@ -8,8 +8,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// Unix returns nc as a socket if it is a Unix socket: a *net.UnixConn, or one that says so by
+// a method UnixSocket.
+func Unix(nc net.Conn) (syscall.Conn, bool) {
+	switch nc := nc.(type) {
+	case *net.UnixConn:
+		return nc, true
+	case interface {
+		syscall.Conn
+		UnixSocket()
+	}:
+		return nc, true
+	}
+	return nil, false
+}
+
 // Credentials returns the user, the group and the number of the process that connected.
-func Credentials(nc *net.UnixConn) (cred *unix.Ucred, err error) {
+func Credentials(nc syscall.Conn) (cred *unix.Ucred, err error) {
 	raw, err := nc.SyscallConn()
 	if err != nil {
 		return nil, err
@@ -32,7 +47,7 @@ const (
 
 // Groups returns the supplementary groups of the process that connected, as they were at
 // that time. It returns none if the kernel does not know them (Linux before 4.13).
-func Groups(nc *net.UnixConn) (list []uint32) {
+func Groups(nc syscall.Conn) (list []uint32) {
 	raw, err := nc.SyscallConn()
 	if err != nil {
 		return nil

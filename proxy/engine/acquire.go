@@ -32,6 +32,9 @@ func (p *pool) acquire(ctx context.Context, t *ticket) (*node, error) {
 		p.mu.Unlock()
 		return n, err
 	}
+	if t.ready == nil {
+		t.ready = make(chan slot, 1)
+	}
 	p.queue.Push(t)
 	if t.checkWait > 0 {
 		p.limitWait(t, t.checkWait)

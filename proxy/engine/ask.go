@@ -13,9 +13,7 @@ import (
 // abandoned.
 const grace = 50 * time.Millisecond
 
-// begin starts the backend in a new goroutine. Otherwise nothing could end the wait for a
-// backend that hangs, for example in a read from a dead server. The slot is freed when the
-// backend returns.
+// begin is called before work.
 func (p *pool) begin(q *question) {
 	q.began = time.Now()
 	p.mu.Lock()
@@ -23,10 +21,21 @@ func (p *pool) begin(q *question) {
 	if !q.isTest {
 		q.node.evidence.Begin()
 	}
+	if q.race != nil {
+		q.due = q.race.dueAt(q.began)
+		p.inline.add(q, p.handOverSlow)
+	}
 	p.mu.Unlock()
 	if !q.isTest {
 		q.node.counts.scans.Add(1)
 	}
+}
+
+// start starts the backend in a new goroutine. Otherwise nothing could end the wait for a
+// backend that hangs, for example in a read from a dead file server. The slot is freed when
+// the backend returns.
+func (p *pool) start(q *question) {
+	p.begin(q)
 	go p.work(q)
 }
 
@@ -34,7 +43,7 @@ func (p *pool) begin(q *question) {
 func (p *pool) ask(ctx context.Context, q *question) (backends.Result, error) {
 	answers := make(chan *question, 1)
 	q.ctx, q.answers = ctx, answers
-	p.begin(q)
+	p.start(q)
 	select {
 	case <-answers:
 		return q.result, q.err
@@ -67,14 +76,15 @@ func (p *pool) abandon(q *question) bool {
 }
 
 // work runs the backend. The cleanup is deferred because a backend may end its goroutine
-// with runtime.Goexit.
+// with runtime.Goexit. The answer is sent to q.answers, unless q is inline.
 func (p *pool) work(q *question) {
-	q.err = errors.New("backend ended without an answer")
+	q.err = errNoAnswer
 	stack.GrowForScan()
 	defer func() {
 		if q.finished.CompareAndSwap(false, true) {
-			p.finish(q)
-			q.answers <- q
+			if p.finish(q); q.answers != nil {
+				q.answers <- q
+			}
 			return
 		}
 		p.giveBackUnused(q.node, q.grant)

@@ -24,6 +24,7 @@ func (p *pool) check(ctx context.Context, n *node, c *health.Check) {
 	if v, ok := p.version(p.life, n); ok {
 		p.compareVersion(n, v.Text)
 	}
+	p.confirm(n, c, found)
 	p.checkSuspended(n)
 	p.checkSize(n)
 }

@@ -15,6 +15,9 @@ const (
 	DefaultTimeout        = 60 * time.Second
 	DefaultMaxScans       = 10 // clamd 1.4.6's MaxThreads
 	DefaultCanaryInterval = 5 * time.Minute
+	// A clamd that loads signatures of third parties keeps its version. It looks for them
+	// every ten minutes (SelfCheck), so they take effect at most twice as late.
+	DefaultCacheTTL = 10 * time.Minute
 )
 
 // Node is one address of an engine.
@@ -55,6 +58,8 @@ type Config struct {
 	// Mode is the mode until SetMode changes it; empty: On.
 	Mode  Mode
 	Nodes []Node
+	// Names are addresses whose nodes name servers know. They come in addition to Nodes.
+	Names []Name
 	Log   zerolog.Logger
 
 	// NoHedge says that no object is put to two nodes at a time, however slow the first
@@ -72,6 +77,12 @@ type Config struct {
 	// them; 0: not at all.
 	Cache    *cache.Cache
 	CacheTTL time.Duration
+	// CacheUnversioned says that results are kept although the engine does not report which
+	// signatures it uses: it may have others before CacheTTL is over.
+	CacheUnversioned bool
+	// CacheNames says that the engine gets the file names of objects: the same object with
+	// another name may have another result.
+	CacheNames bool
 	// Fingerprint stands for all options of the engine that a result depends on, but not for
 	// its addresses: hosts that ask the same engine share its results.
 	Fingerprint string

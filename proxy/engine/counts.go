@@ -21,6 +21,7 @@ type engineCounts struct {
 	hedgesWon atomic.Uint64    // of those, answered first by the second node
 	unasked   count.Categories // results of scans that no node received
 	observed  observed
+	cache     cacheCounts
 }
 
 // nodeCounts are the counters of a node, see engineCounts.
@@ -110,7 +111,7 @@ func (l *Ledger) open(e *Engine) {
 		a = &account{counts: e.counts, nodes: map[string]*entry{}}
 		l.engines[e.Name()] = a
 	}
-	e.counts = a.counts
+	e.counts, e.ledger = a.counts, l
 	for _, n := range e.nodes {
 		known := a.nodes[n.address]
 		if known == nil {
@@ -119,6 +120,38 @@ func (l *Ledger) open(e *Engine) {
 		}
 		known.round = l.round
 		n.counts = known.counts
+	}
+}
+
+// update makes the nodes of p those of its engine from now on. One that was not in use yet
+// goes on with the counters of its address. The caller holds p.mu.
+func (l *Ledger) update(p *pool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	a := l.engines[p.config().Name]
+	if a == nil {
+		return
+	}
+	for _, other := range l.engines {
+		for _, known := range other.nodes {
+			if other != a && known.round == l.round {
+				known.round++
+			}
+		}
+	}
+	l.round++
+	for _, n := range p.nodes {
+		known := a.nodes[n.address]
+		if known == nil {
+			known = &entry{counts: n.counts}
+			a.nodes[n.address] = known
+		} else if !n.used {
+			n.counts = known.counts
+		}
+		known.round = l.round
+	}
+	for l.removed() > removedNodes {
+		l.forgetOldest()
 	}
 }
 

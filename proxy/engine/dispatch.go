@@ -21,7 +21,7 @@ func (p *pool) giveBack(n *node, g grant) {
 		delete(n.held, g.client)
 	}
 	if n.health.Retired() && n.inFlight == 0 {
-		go p.closeBackend(n)
+		p.left(n)
 	}
 	p.updateShared(time.Now())
 	p.dispatch(n)

@@ -49,6 +49,14 @@
 // out, or has been silent for half of the scan's time. A scan that takes longer than usual
 // is hedged: a second node gets it too, within a budget. The first answer wins.
 //
+// # Cache
+//
+// Where Config.Cache is set, [LookUp] looks for the results of all engines together before an
+// object gets any slot, by what it contains and by what the engine reports about its program
+// and signatures. A result is kept if the answer was complete, polyclam has not corrected it,
+// and the node then passes a health check that began after the answer, see confirm.go. Identical
+// objects are scanned together, see coalesce.go. Test objects and [Engine.Observe] do neither.
+//
 // # Files
 //
 // The parts that need neither the pool nor its mutex are internal packages: node states
@@ -66,8 +74,12 @@
 //	check, try, learn, mailcheck, health checks, and what else a node is asked
 //	checksize, version
 //	run, reload, status          the schedule of checks, RELOAD, the status
-//	scan, race, hedge, observe,  one scan over several nodes; a new configuration
-//	succeed, selfcheck, steer
+//	cachekey, cacheversion,      which results may be in the cache, and when they are
+//	cacheable, confirm           confirmed
+//	scan, race, inline, hedge,   one scan over several nodes; a new configuration
+//	observe, succeed, selfcheck,
+//	steer
+//	cached, coalesce             no scan: the result is known, or an identical scan runs
 package engine
 
 import (
@@ -81,6 +93,8 @@ import (
 type Engine struct {
 	cfg        *Config
 	modeChange int // pool.modeChanges with this configuration
+
+	sharedStore bool // hosts share what the cache has
 	*pool
 }
 
@@ -90,7 +104,7 @@ func New(cfg Config) *Engine {
 	cfg.setDefaults()
 	p := newPool(&cfg)
 	p.runCheck = p.check
-	return &Engine{cfg: &cfg, pool: p}
+	return &Engine{cfg: &cfg, sharedStore: cfg.Cache.Stats().Shared != nil, pool: p}
 }
 
 // Name is the engine's name in the configuration.

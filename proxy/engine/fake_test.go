@@ -25,14 +25,16 @@ import (
 // textObject is an object in memory that counts its users.
 type textObject struct {
 	*strings.Reader
-	users atomic.Int64
+	users   atomic.Int64
+	tainted atomic.Bool
 }
 
 func text(s string) *textObject { return &textObject{Reader: strings.NewReader(s)} }
 
 func (*textObject) File() (*os.File, error) { return nil, errors.New("test object has no file") }
 func (*textObject) Path() (string, error)   { return "", errors.New("test object has no path") }
-func (t *textObject) Taint()                {}
+func (t *textObject) Taint()                { t.tainted.Store(true) }
+func (*textObject) Sealed() bool            { return true }
 func (t *textObject) Retain()               { t.users.Add(1) }
 func (t *textObject) Release()              { t.users.Add(-1) }
 
@@ -42,9 +44,12 @@ type fakeEngine struct {
 	blind  bool          // calls everything clean
 	err    error         // fails with this instead
 	canary error         // fails health checks with this
-	gate   chan struct{} // scans wait to receive from it, or for the end of their context
-	hold   chan struct{} // test objects likewise
-	answer func(ctx context.Context, o backends.Object) (backends.Result, error)
+	delay  time.Duration // of health checks
+
+	archives error         // fails the test archives with this
+	gate     chan struct{} // scans wait to receive from it, or for the end of their context
+	hold     chan struct{} // test objects likewise
+	answer   func(ctx context.Context, o backends.Object) (backends.Result, error)
 
 	begun    chan string // gets the bytes of each real scan, if not nil
 	scans    int         // without test objects
@@ -55,6 +60,27 @@ type fakeEngine struct {
 	checking int // of those running, test objects
 	busiest  int // the most scans together, without test objects
 }
+
+// inline makes scans of fakeEngine run on the goroutines of their callers. Tests that are
+// sensitive to it run in both ways, see bothWays.
+var inline atomic.Bool
+
+// bothWays runs a test with scans on the goroutines of their callers and on others.
+func bothWays(t *testing.T, test func(t *testing.T)) {
+	t.Helper()
+	for _, way := range []struct {
+		name   string
+		inline bool
+	}{{"goroutine", false}, {"inline", true}} {
+		t.Run(way.name, func(t *testing.T) {
+			defer inline.Store(inline.Swap(way.inline))
+			test(t)
+		})
+	}
+}
+
+// ReturnsInTime implements [backends.Deadlined].
+func (*fakeEngine) ReturnsInTime() bool { return inline.Load() }
 
 // set changes the script.
 func (f *fakeEngine) set(change func(f *fakeEngine)) {
@@ -111,9 +137,16 @@ func (f *fakeEngine) Scan(ctx context.Context, o backends.Object) (backends.Resu
 		if f.canary != nil {
 			err = f.canary
 		}
+		if f.archives != nil && bytes.HasPrefix(data, []byte("PK")) {
+			err = f.archives
+		}
 	}
+	delay := f.delay
 	f.mu.Unlock()
 	defer f.set(func(f *fakeEngine) { f.running-- })
+	if isCanary {
+		time.Sleep(delay)
+	}
 	if begun != nil {
 		begun <- string(data)
 	}

@@ -20,6 +20,11 @@ const errTakenOut = CalledOff("the node was taken out while it scanned")
 func (p *pool) slowAfter(class int) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	return p.slowAfterLocked(class)
+}
+
+// slowAfterLocked is slowAfter for a caller that holds mu.
+func (p *pool) slowAfterLocked(class int) time.Duration {
 	slow := slowUnknown
 	for _, n := range p.nodes {
 		if d, known := n.times[class].Usual(); known && p.usable(n) {
@@ -50,6 +55,10 @@ func (r *race) slow(after time.Duration) {
 		return
 	}
 	n := r.e.tryAcquire(r.ticket)
+	if n != nil && n.rank > first.node.rank { // a slow node is still usable
+		r.e.giveBackUnused(n, r.ticket.grant)
+		n = nil
+	}
 	if n == nil {
 		r.e.budget.Refund()
 		return

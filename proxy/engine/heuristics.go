@@ -29,6 +29,7 @@ type heuristics struct {
 	unknown bool          // it was asked, and did not answer
 	tries   int           // how often the engine reported a failure while unknown
 	pause   time.Duration // before it is asked again
+	refuses bool          // it reports a failure for the archives whenever it is asked
 }
 
 // update applies the findings of a successful health check. returns says that the node was
@@ -39,13 +40,13 @@ func (h *heuristics) update(found proof, returns bool) {
 		return
 	}
 	if returns {
-		h.unknown, h.tries = true, 0 // the engine may have been restarted
+		h.unknown, h.tries, h.refuses = true, 0, false // the engine may have been restarted
 	}
 	if h.unknown && found.refused {
 		h.tries++
 	}
 	if h.tries >= learnTries {
-		*h = heuristics{first: h.first}
+		*h = heuristics{first: h.first, refuses: true}
 	}
 }
 

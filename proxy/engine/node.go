@@ -20,6 +20,12 @@ type node struct {
 	counts   *nodeCounts
 
 	// The rest is guarded by pool.mu.
+	origin string  // the name that it was found by; empty: configured
+	rank   int     // nodes of a lower rank come first
+	share  float64 // of the load, compared with the others of its rank; 1: an equal one
+	given  float64 // see pool.burden
+	used   bool    // it is or was among the nodes of its pool
+
 	health     *health.Node
 	canary     Canary      // the last health check
 	retryTimer *time.Timer // without health checks: makes a down node usable again
@@ -37,10 +43,13 @@ type node struct {
 	size        sizes
 	versionText string // at the last health check
 	signatures  signatures
+
+	waiting waiting
+	changed time.Time // when it may have got other signatures, or came back; zero: never
 }
 
 func newNode(n Node) *node {
-	return &node{address: n.Address, identity: n.Identity, backend: n.Backend, counts: &nodeCounts{}, health: health.New()}
+	return &node{address: n.Address, identity: n.Identity, backend: n.Backend, counts: &nodeCounts{}, health: health.New(), share: 1}
 }
 
 // addressOf returns the address of n, or "" if n is nil.
@@ -53,14 +62,21 @@ func addressOf(n *node) string {
 
 // sameConfig reports whether n and other are configured identically.
 func (n *node) sameConfig(other *node) bool {
-	return n.address == other.address && n.identity != "" && n.identity == other.identity
+	return n == other || n.address == other.address && n.identity != "" && n.identity == other.identity
 }
+
+// loadTime is how long an engine may load signatures after it was asked to. clamd scans with
+// the old ones until then, and its version does not tell them apart if they are not the
+// official ones. So the cache has nothing from that time.
+const loadTime = 3 * time.Minute
 
 // signaturesChanged records that n may have other signatures and limits from now on. The
 // caller holds mu.
 func (n *node) signaturesChanged() {
 	n.versions.drop()
 	n.size.renew()
+	n.changed = time.Now().Add(loadTime)
+	n.dropWaiting()
 }
 
 // stopTimers stops the timers of a node that is no longer used. The caller holds mu.

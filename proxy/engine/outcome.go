@@ -19,14 +19,16 @@ const errOvertaken = CalledOff("another node answered first")
 // sent to a node just found dead.
 func (p *pool) finish(q *question) {
 	r, err := q.result, q.err
-	p.note(q, err)
 	p.mu.Lock()
+	p.inline.remove(q)
+	t := p.note(q, err)
 	guilty := p.recordEvidence(q, r, err)
 	if !q.isTest {
 		q.reconsider()
 	}
 	p.giveBack(q.node, q.grant)
 	p.mu.Unlock()
+	p.logTransition(t)
 	if !q.isTest {
 		q.node.counts.answered(q, q.result, q.err)
 	}
@@ -37,10 +39,11 @@ func (p *pool) finish(q *question) {
 // slot.
 func (p *pool) finishAbandoned(q *question) {
 	err := ended(q.ctx, nil)
-	p.note(q, err)
 	p.mu.Lock()
+	t := p.note(q, err)
 	guilty := p.recordEvidence(q, backends.Result{}, err)
 	p.mu.Unlock()
+	p.logTransition(t)
 	if !q.isTest {
 		q.node.counts.answered(q, backends.Result{}, err)
 	}
@@ -57,7 +60,9 @@ func (q *question) reconsider() {
 		n.counts.failures.Add(1)
 		return
 	}
-	q.result = n.adjusted(q.result, q.object.Size())
+	given := q.result
+	q.result = n.adjusted(given, q.object.Size())
+	q.adjusted = !sameResult(given, q.result)
 }
 
 // adjusted corrects a result for what the node does not scan: whatever follows the first
@@ -90,19 +95,23 @@ func (n *node) adjusted(r backends.Result, size int64) backends.Result {
 	return r
 }
 
-// note counts the outcome of q and applies it to the node's state.
-func (p *pool) note(q *question, err error) {
+// note counts the outcome of q and applies it to the node's state. It returns the
+// transition to log. The caller holds mu.
+func (p *pool) note(q *question, err error) *transition {
+	if backends.NoRoom(err) {
+		q.node.dropWaiting()
+	}
+	if err != nil {
+		q.object.Taint()
+	}
 	if q.isTest {
-		return
+		return nil
 	}
 	end := q.ctx.Err()
 	if err != nil && end != context.Canceled {
 		q.node.counts.failures.Add(1)
 	}
-	p.mu.Lock()
-	t := p.conclude(q, err, end, time.Since(q.began))
-	p.mu.Unlock()
-	p.logTransition(t)
+	return p.conclude(q, err, end, time.Since(q.began))
 }
 
 // conclude applies the outcome of q to the node's state; end is how its context ended, if

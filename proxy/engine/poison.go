@@ -114,11 +114,15 @@ func (p *pool) judgeHang(q *question) {
 	}
 }
 
-// countFailures counts a failure against each of the objects, and logs those that are
-// withheld from now on.
+// countFailures counts a failure against each of the objects, on this host and for the
+// others, and logs those that are withheld from now on.
 func (p *pool) countFailures(objects ...poison.Digest) {
-	period := p.config().PoisonTime
+	c := p.config()
+	period := c.PoisonTime
 	for _, d := range objects {
+		if c.Fingerprint != "" {
+			c.Cache.AddFailure(p.life, c.failureKey(d.Sum, d.Size), period)
+		}
 		if p.poison.AddFailure(d, period) {
 			p.log.Warn().Str("sha256", hex.EncodeToString(d.Sum[:])).Int64("size", d.Size).
 				Int("failures", poison.MaxFailures).Stringer("poison_time", period).Msg("object withheld")

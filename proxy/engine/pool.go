@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,18 +35,32 @@ type pool struct {
 	budget budget.Budget // of hedges
 	poison poison.List
 
+	flights flights
+	kept    atomic.Bool // the cache may have results
+
 	set         atomic.Pointer[setMode] // nil: SetMode was never called
 	modeChanges int                     // of the configured mode, by reloads; guarded by mu
 
 	mu       sync.Mutex
-	nodes    []*node
+	nodes    []*node // those of fixed and names, without duplicates, see rebuild
 	queue    queue.Queue[*node, *ticket]
+	inline   inlineScans
 	recent   queue.Recent // clients
 	shared   bool         // some slots are kept back for other clients
 	hashing  int          // objects being hashed in the background
 	rotation int          // index of the node to look at first
 	inFlight int          // slots taken on all nodes
 	closing  bool
+
+	fixed      []*node // those of Config.Nodes
+	names      []*name
+	candidates map[*node]bool // all nodes of names; some of them may not be in use
+	leaving    []*node        // no longer wanted, but with scans; they may come back
+	short      bool           // nodes wait for leaving ones to end
+	ranked     bool           // nodes differ in rank
+	weighted   bool           // nodes differ in their share
+	parked     []string       // addresses whose nodes were drained when they left
+	ledger     *Ledger        // nil: none
 
 	reloading  bool // a Reload is under way
 	reloadNext bool // another one follows
@@ -54,13 +69,17 @@ type pool struct {
 func newPool(cfg *Config) *pool {
 	p := &pool{
 		log:  cfg.Log.With().Str("engine", bounded(cfg.Name)).Logger(),
-		wake: make(chan struct{}, 1), counts: &engineCounts{},
+		wake: make(chan struct{}, 1), counts: &engineCounts{}, candidates: map[*node]bool{},
 	}
 	p.current.Store(cfg)
 	p.life, p.end = context.WithCancelCause(context.Background())
 	for _, n := range cfg.Nodes {
-		p.nodes = append(p.nodes, newNode(n))
+		p.fixed = append(p.fixed, newNode(n))
 	}
+	for _, n := range cfg.Names {
+		p.names = append(p.names, newName(n))
+	}
+	p.rebuild()
 	return p
 }
 
@@ -113,7 +132,12 @@ func (p *pool) panicked(address string, v any) error {
 
 func (p *pool) closeBackends() {
 	p.mu.Lock()
-	nodes := p.nodes
+	nodes := slices.Clone(p.nodes)
+	for n := range p.candidates {
+		if !slices.Contains(nodes, n) && !slices.Contains(p.leaving, n) {
+			nodes = append(nodes, n)
+		}
+	}
 	p.mu.Unlock()
 	for _, n := range nodes {
 		p.closeBackend(n)

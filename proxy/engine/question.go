@@ -40,8 +40,16 @@ type question struct {
 	lost     <-chan struct{} // closed when the node is taken out
 	result   backends.Result
 	err      error
-	answers  chan<- *question // takes the question when the backend has answered
+	adjusted bool             // result is not what the engine said, see reconsider
+	given    given            // what a result in the cache is worth
+	answers  chan<- *question // takes the question when the backend has answered; nil: inline
 	finished atomic.Bool      // set once, by the backend's return or by abandoning it
+
+	// For a backend on the goroutine of its scan, see inlineScans. pool.mu guards the rest.
+	race          *race // nil: the backend has its own goroutine
+	due           time.Time
+	inline        bool // in pool.inline
+	before, after *question
 }
 
 // overdue reports whether the node failed to answer although it had enough time. A scan

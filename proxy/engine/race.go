@@ -12,7 +12,8 @@ import (
 
 // A race is one scan across the nodes of an engine. It tries one node after another while
 // they fail, and a second node in parallel if the first is slow or has been taken out. The
-// first answer wins. Only the goroutine of the scan uses it.
+// first answer wins. Only one goroutine uses it: that of the scan or, after a scan that began
+// inline was handed over, that of follow.
 type race struct {
 	e      *Engine
 	ctx    context.Context
@@ -21,46 +22,97 @@ type race struct {
 	ticket *ticket
 	digest *poison.Digest // of object; nil: not known
 	full   time.Duration  // time for the scan if it gets a slot immediately
+	known  *Known         // about object; may be nil
 
 	observed bool // its result does not count: it waits for no slot, and is never hedged
 
 	running []*question    // one or two
-	answers chan *question // receives those that have ended
+	two     [2]*question   // backs running
+	opening question       // the first one
+	answers chan *question // receives those that have ended; nil: none has its own goroutine
+	over    chan struct{}  // closed at the end of a race that was handed over; else nil
 	moving  chan slot      // receives the slot that a move waits for; nil: none
 	stop    func()         // ends that wait
 
 	found backends.Result // by all nodes whose scans have ended
 	node  *node           // the last of them
 	err   error           // its error
+
+	last    *question // whose outcome was added last
+	results int       // how many results found is made of
 }
 
 func (e *Engine) newRace(ctx context.Context, o Object, all bool, t *ticket) *race {
-	return &race{e: e, ctx: ctx, object: o, all: all, ticket: t, full: e.cfg.Timeout, answers: make(chan *question, 2)}
+	return &race{e: e, ctx: ctx, object: o, all: all, ticket: t, full: e.cfg.Timeout}
 }
 
 // runFrom runs the race from n, whose slot is taken, to its end. It returns the result, the
 // last node and its error.
 func (r *race) runFrom(n *node) (backends.Result, string, error) {
-	r.start(n)
-	r.run()
+	if r.isInline(n) {
+		r.runInline(n)
+	} else {
+		r.start(n)
+		r.run(false)
+	}
 	return r.found, addressOf(r.node), r.err
 }
 
 // start sends the object to n, whose slot is taken.
 func (r *race) start(n *node) {
-	q := &question{node: n, object: r.object, all: r.all, grant: r.ticket.grant, digest: r.digest, full: r.full, answers: r.answers}
-	q.ctx, q.cancel = context.WithCancelCause(r.ctx)
-	r.ticket.Tried = append(r.ticket.Tried, n)
-	r.running = append(r.running, q)
-	r.e.begin(q)
+	if r.answers == nil {
+		r.answers = make(chan *question, 2)
+	}
+	q := r.newQuestion(n)
+	q.answers = r.answers
+	r.e.start(q)
 }
 
-// run runs the race to its end.
-func (r *race) run() {
-	slowAfter := r.e.slowAfter(r.ticket.class)
+// newQuestion adds a question for n, whose slot is taken.
+func (r *race) newQuestion(n *node) *question {
+	q := &r.opening
+	if q.node != nil {
+		q = new(question)
+	}
+	q.node, q.object, q.all, q.grant, q.digest, q.full = n, r.object, r.all, r.ticket.grant, r.digest, r.full
+	q.ctx, q.cancel = context.WithCancelCause(r.ctx)
+	if r.known != nil && r.known.keeps {
+		q.given = r.e.beforeScan(n, r.e.cfg)
+	}
+	r.ticket.Tried = append(r.ticket.Tried, n)
+	if r.running == nil {
+		r.running = r.two[:0]
+	}
+	r.running = append(r.running, q)
+	return q
+}
+
+// halfOf is the middle of the time from begin to the end of the race.
+func (r *race) halfOf(begin time.Time) time.Time {
 	end, _ := r.ctx.Deadline()
-	half := time.Now().Add(time.Until(end) / 2)
-	patience := time.NewTimer(min(slowAfter, time.Until(half)))
+	return begin.Add(end.Sub(begin) / 2)
+}
+
+// dueAt is when a scan that began then is slow. The caller holds mu.
+func (r *race) dueAt(began time.Time) time.Time {
+	due, half := began.Add(r.e.slowAfterLocked(r.ticket.class)), r.halfOf(began)
+	if half.Before(due) {
+		return half
+	}
+	return due
+}
+
+// run runs the race to its end. slow says that the scan has already taken longer than usual.
+func (r *race) run(slow bool) {
+	slowAfter := r.e.slowAfter(r.ticket.class)
+	half := r.halfOf(r.opening.began)
+	wait := slowAfter
+	if left := time.Until(half); slow {
+		wait = 0
+	} else if left > 0 {
+		wait = min(wait, left)
+	}
+	patience := time.NewTimer(wait)
 	defer patience.Stop()
 	leave := false // replace the first node as soon as there is another one
 	over := false
@@ -118,7 +170,16 @@ func (r *race) ended(q *question) (over bool) {
 func (r *race) collect(q *question) {
 	q.cancel(nil)
 	r.remove(q)
-	r.found, r.node, r.err = merged(r.found, q.result), q.node, q.err
+	r.add(q)
+	r.node, r.err = q.node, q.err
+}
+
+// add adds the result of q.
+func (r *race) add(q *question) {
+	r.found, r.last = merged(r.found, q.result), q
+	if q.result.Category != "" {
+		r.results++
+	}
 }
 
 // isFinal reports whether q ends the race: it was answered, or something was detected, even
@@ -162,6 +223,10 @@ func (r *race) replay(n *node) {
 func (r *race) withheld() bool {
 	var err error
 	r.digest, err = r.e.pool.withheld(r.ctx, r.object, r.digest)
+	if err == nil {
+		r.e.failedMeanwhile(r.ctx, r.known)
+		err = r.e.withheldByAll(r.known)
+	}
 	return err != nil
 }
 
@@ -207,7 +272,7 @@ func (r *race) cancelAll(why error) {
 			continue
 		}
 		if late := <-r.answers; detected(late.result) {
-			r.found = merged(r.found, late.result)
+			r.add(late)
 		}
 	}
 	r.running = nil

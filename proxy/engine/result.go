@@ -77,3 +77,8 @@ func withCategory(r backends.Result) []backends.Finding {
 func detected(r backends.Result) bool {
 	return r.Category == backends.Virus || r.Category == backends.Suspicious
 }
+
+// sameResult reports whether a and b are equal.
+func sameResult(a, b backends.Result) bool {
+	return a.Category == b.Category && a.Code == b.Code && a.Detail == b.Detail && slices.Equal(a.Findings, b.Findings)
+}

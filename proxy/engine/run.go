@@ -6,7 +6,7 @@ import (
 )
 
 // Run runs the health checks: of all nodes immediately, then at regular intervals, and more
-// often for nodes that are not up. It returns when ctx ends or the engine is closed; call it
+// often for nodes that are not up. It also looks up the names. It returns when ctx ends or the engine is closed; call it
 // in a goroutine.
 func (p *pool) Run(ctx context.Context) {
 	timer := time.NewTimer(0)
@@ -20,6 +20,7 @@ func (p *pool) Run(ctx context.Context) {
 		case <-timer.C:
 		case <-p.wake:
 		}
+		p.startNames(ctx)
 		if p.config().Canary {
 			timer.Reset(p.startDueChecks())
 		}

@@ -20,7 +20,12 @@ import (
 //
 // The caller keeps its reference to o. A hung backend that Scan abandons holds its own.
 func (e *Engine) Scan(ctx context.Context, o Object, all bool) policy.Report {
-	return e.report(ctx, o, func() (backends.Result, string, error) { return e.scan(ctx, o, all) })
+	return e.scanOnce(ctx, o, all, nil)
+}
+
+// scanOnce is Scan for an object about which k is known; it may be nil.
+func (e *Engine) scanOnce(ctx context.Context, o Object, all bool, k *Known) policy.Report {
+	return e.report(ctx, o, func() (backends.Result, string, error) { return e.scan(ctx, o, all, k) })
 }
 
 // report counts a scan and returns its report. scan returns the result, the node and the
@@ -38,7 +43,7 @@ func (e *Engine) report(ctx context.Context, o Object, scan func() (backends.Res
 			e.counts.failed.Add(1)
 		}
 	}()
-	if size := o.Size(); e.cfg.MaxSize > 0 && size > e.cfg.MaxSize {
+	if size := o.Size(); e.isTooLarge(size) {
 		report.Result = tooLarge(size, e.cfg.MaxSize)
 		e.counts.notAsked(ctx, report.Result.Category)
 		return report
@@ -48,12 +53,15 @@ func (e *Engine) report(ctx context.Context, o Object, scan func() (backends.Res
 }
 
 // scan sends o to one node after another until one answers.
-func (e *Engine) scan(ctx context.Context, o Object, all bool) (backends.Result, string, error) {
+func (e *Engine) scan(ctx context.Context, o Object, all bool, k *Known) (backends.Result, string, error) {
 	full := e.cfg.Timeout
 	if deadline, ok := ctx.Deadline(); ok {
 		full = min(full, time.Until(deadline))
 	}
-	digest, err := e.withheld(ctx, o, nil)
+	digest, err := e.withheld(ctx, o, k.digest())
+	if err == nil {
+		err = e.withheldByAll(k)
+	}
 	if err != nil {
 		e.counts.notAsked(ctx, backends.CategoryOf(err))
 		return backends.Result{}, "", err
@@ -64,17 +72,31 @@ func (e *Engine) scan(ctx context.Context, o Object, all bool) (backends.Result,
 		e.counts.notAsked(ctx, backends.CategoryOf(err))
 		return backends.Result{}, addressOf(t.last), err
 	}
-	ctx, cancel := withTimeout(ctx, e.cfg.Timeout)
-	defer cancel()
+	if deadline, ok := ctx.Deadline(); !ok || time.Until(deadline) > e.cfg.Timeout {
+		var cancel context.CancelFunc
+		ctx, cancel = withTimeout(ctx, e.cfg.Timeout)
+		defer cancel()
+	}
 	r := e.newRace(ctx, o, all, t)
 	r.digest, r.full = digest, full
 	e.budget.Earn()
+	if k == nil {
+		return r.runFrom(n)
+	}
+	r.known = k
+	if k.flight != nil {
+		e.flights.start(k.flight)
+	}
+	defer e.keep(k, r)
 	return r.runFrom(n)
 }
 
+// isTooLarge reports whether the engine does not get objects of that size.
+func (e *Engine) isTooLarge(size int64) bool { return e.cfg.MaxSize > 0 && size > e.cfg.MaxSize }
+
 // newScanTicket returns a ticket for a scan of o.
 func newScanTicket(o Object) *ticket {
-	t := newTicket()
+	t := &ticket{}
 	t.class = timing.Class(o.Size())
 	_, t.control = controlNonce(o)
 	return t

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"polyclam/backends"
 )
@@ -62,6 +63,10 @@ func (e *Engine) selfCheck(ctx context.Context, n *node) (upToDate bool, err err
 		return false, fmt.Errorf("%s %s: %w", e.cfg.Name, n.address, err)
 	}
 	if !upToDate {
+		e.mu.Lock()
+		n.changed = time.Now().Add(loadTime)
+		n.dropWaiting()
+		e.mu.Unlock()
 		n.versions.drop()
 	}
 	return upToDate, nil

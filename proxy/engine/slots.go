@@ -9,7 +9,7 @@ import (
 )
 
 // errRetired ends the health checks of a node that is no longer configured.
-const errRetired = CalledOff("a reload has removed or changed the node")
+const errRetired = CalledOff("a reload or a new answer of the name servers has removed or changed the node")
 
 // pick takes a slot for t. If it returns neither a node nor an error, t must wait.
 //
@@ -48,15 +48,30 @@ func (p *pool) takeBest(t *ticket) (best *node, eligible bool) {
 		if !p.hasRoom(t, n) {
 			continue
 		}
-		if load := float64(n.inFlight+1) * n.times[t.class].Slowness(fastest, now); best == nil || load < least {
+		if load := p.burden(n) * n.times[t.class].Slowness(fastest, now); best == nil || load < least {
 			best, bestAt, least = n, at, load
 		}
 	}
 	if best != nil {
 		p.rotation = bestAt + 1
+		p.choose(t, best, now)
 		p.take(t, best)
 	}
 	return best, eligible
+}
+
+// choose records the choice of a node for a scan, see timing.Times.
+func (p *pool) choose(t *ticket, best *node, now time.Time) {
+	if t.IsTest() {
+		return
+	}
+	for _, n := range p.nodes {
+		if n == best {
+			n.times[t.class].Choose(now)
+		} else {
+			n.times[t.class].Pass()
+		}
+	}
 }
 
 // fastest is the mean time of the fastest usable node for objects of a class; 0: not
@@ -79,7 +94,7 @@ func (p *pool) eligible(t *ticket, n *node) bool {
 	if t.IsTest() {
 		return n == t.Only
 	}
-	return !t.HasTried(n) && !p.standsBack(t, n) && p.usable(n)
+	return !t.HasTried(n) && !p.standsBack(t, n) && p.usable(n) && !p.outranked(t, n)
 }
 
 // standsBack reports whether n takes no new scan because it is being reloaded and t may use
@@ -114,4 +129,7 @@ func (p *pool) take(t *ticket, n *node) {
 		n.held = map[client.Key]int{}
 	}
 	n.held[t.Client]++
+	if !t.IsTest() {
+		p.countGiven(n)
+	}
 }

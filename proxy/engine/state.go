@@ -15,7 +15,16 @@ type transition struct {
 // setState changes the state of n and re-examines all queued tickets. It returns the
 // transition to log after mu is released, or nil. The caller holds mu.
 func (p *pool) setState(n *node, s health.State, reason error) *transition {
+	switch before := n.health.State(); {
+	case s != health.Up:
+		n.dropWaiting()
+	case before == health.Down || before == health.Blind:
+		n.changed = time.Now() // the engine may have been restarted
+	}
 	c := n.health.Set(s, reason, p.config().CanaryInterval)
+	if s != health.Up {
+		p.handOverLost(n)
+	}
 	if n.health.Retired() {
 		return nil
 	}

@@ -30,7 +30,7 @@ func run(t *testing.T, e *Engine) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { e.Run(ctx); close(done) }()
-	t.Cleanup(func() { cancel(); <-done; e.Close() })
+	t.Cleanup(func() { cancel(); <-done; e.Close(); e.cfg.Cache.Close() })
 }
 
 // wantState checks the nodes of the status: their states, and that those down have a

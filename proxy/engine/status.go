@@ -20,6 +20,8 @@ type Status struct {
 	Slots          int              `json:"slots"`   // scans that it takes at a time, all nodes together
 	Counters       Counters         `json:"counters"`
 	Observed       ObservedCounters `json:"observed"`
+	// Cache counts what the cache did for the engine.
+	Cache CacheCounters `json:"cache"`
 	// Withheld is the number of objects that the engine does not get at present because it
 	// died or hung on them.
 	Withheld int `json:"withheld,omitempty"`
@@ -27,6 +29,23 @@ type Status struct {
 	// slot in time, or the object is too large.
 	Unasked count.ByCategory `json:"unasked,omitzero"`
 	Nodes   []NodeStatus     `json:"nodes"`
+	// Names are the addresses that name servers resolve.
+	Names []NameStatus `json:"names,omitempty"`
+}
+
+// NameStatus is an address that name servers resolve.
+type NameStatus struct {
+	Address string `json:"address"` // as configured
+	Nodes   int    `json:"nodes"`   // those that it has now, or had when it last resolved
+	// NotUsed is how many addresses it has beyond max_nodes.
+	NotUsed  int       `json:"not_used,omitempty"`
+	Answered time.Time `json:"answered,omitzero"` // the last good answer
+	Failures uint64    `json:"failures"`          // lookups without a complete answer, since the start
+	// Reason is what is wrong with the last lookup; empty: nothing. The nodes of the last
+	// good answer stay in use.
+	Reason string `json:"reason,omitempty"`
+	// FailingSince is since when no lookup has succeeded.
+	FailingSince time.Time `json:"failing_since,omitzero"`
 }
 
 // Counters count since the daemon was started, without health checks. No reload resets them,
@@ -69,10 +88,13 @@ func (c *nodeCounts) value() Counters {
 // NodeStatus is one node of a [Status].
 type NodeStatus struct {
 	Address string `json:"address"`
-	State   string `json:"state"`            // up, down, unknown, or reloading
-	Reason  string `json:"reason,omitempty"` // why it is down
-	Usable  bool   `json:"usable"`           // scans may use it
-	Blind   bool   `json:"blind,omitempty"`  // it is down because it does not find what it should, or finds what is not there
+	// Name is the configured name that the address was found by; empty: the address itself
+	// is configured. A name without an address is shown as a node that is down.
+	Name   string `json:"name,omitempty"`
+	State  string `json:"state"`            // up, down, unknown, or reloading
+	Reason string `json:"reason,omitempty"` // why it is down
+	Usable bool   `json:"usable"`           // scans may use it
+	Blind  bool   `json:"blind,omitempty"`  // it is down because it does not find what it should, or finds what is not there
 	// Drained says that an administrator has taken it out of use. State is as without that.
 	Drained  bool `json:"drained,omitempty"`
 	InFlight int  `json:"in_flight"` // slots taken, test objects and hung backends included
@@ -108,6 +130,7 @@ func (p *pool) Status() Status {
 		Kind:     p.config().Kind,
 		Required: p.config().Required,
 		Unasked:  p.counts.unasked.Value(),
+		Cache:    p.counts.cache.value(),
 		Counters: Counters{
 			Scans: p.counts.scans.Load(), Failures: p.counts.failed.Load(), Replays: p.counts.replays.Load(),
 			Hedges: p.counts.hedged.Load(), HedgesWon: p.counts.hedgesWon.Load(),
@@ -119,7 +142,7 @@ func (p *pool) Status() Status {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s.Mode, s.ConfiguredMode, s.Observed = p.mode(), p.config().Mode, p.counts.observed.counters()
-	s.Waiting, s.Slots = p.queue.Scans(), p.config().MaxScans*len(p.nodes)
+	s.Waiting, s.Slots = p.queue.Scans(), p.slots()
 	for _, n := range p.nodes {
 		ns := n.status()
 		ns.Usable = p.usable(n)
@@ -139,12 +162,19 @@ func (p *pool) Status() Status {
 		at := slices.Index(p.nodes, b.node)
 		s.Nodes[at].OlderThan, s.Nodes[at].OlderBy = bounded(b.newest.address), b.by
 	}
+	for _, n := range p.names {
+		s.Names = append(s.Names, n.status())
+		if err := n.unresolved(); err != nil {
+			s.Nodes = append(s.Nodes, NodeStatus{Address: bounded(n.Address), Name: bounded(n.Address), State: n.state(), Reason: err.Error()})
+		}
+	}
 	return s
 }
 
 func (n *node) status() NodeStatus {
 	s := NodeStatus{
 		Address:  n.address,
+		Name:     bounded(n.origin),
 		Drained:  n.drained,
 		State:    n.health.State().String(),
 		Blind:    n.health.State() == health.Blind,
@@ -167,5 +197,33 @@ func (n *node) status() NodeStatus {
 func (p *pool) Slots() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.config().MaxScans * len(p.nodes)
+	return p.slots()
+}
+
+// slots is Slots. Names without a node count as one, as Status shows them. The caller holds mu.
+func (p *pool) slots() int {
+	nodes := len(p.nodes)
+	for _, n := range p.names {
+		if n.unresolved() != nil {
+			nodes++
+		}
+	}
+	return p.config().MaxScans * nodes
+}
+
+// status returns the state of a name. The caller holds pool.mu.
+func (n *name) status() NameStatus {
+	s := NameStatus{Address: bounded(n.Address), Nodes: len(n.wanted), NotUsed: n.dropped, Answered: n.answered, Failures: n.failures}
+	if n.err != nil {
+		s.Reason, s.FailingSince = shortened(n.err.Error(), maxReason), n.failing
+	}
+	return s
+}
+
+// state is the state of the node that stands for a name without one.
+func (n *name) state() string {
+	if n.known {
+		return health.Down.String()
+	}
+	return health.Unknown.String()
 }

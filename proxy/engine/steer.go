@@ -101,6 +101,12 @@ func (p *pool) setDrained(address string, drained bool) error {
 			changed = append(changed, bounded(n.address))
 		}
 	}
+	if !drained { // nodes that are gone, and may come back
+		found = address != "" && p.unpark(address) || found
+		if address == "" {
+			p.parked = nil
+		}
+	}
 	name := p.config().Name
 	if len(changed) > 0 {
 		p.wakeRun()

@@ -35,7 +35,15 @@ func (e *Engine) Succeed(previous *Engine) bool {
 	}
 	e.modeChange = p.modeChanges
 	p.current.Store(e.cfg)
-	unused := p.replaceNodes(fresh.nodes)
+	if fresh.ledger != nil {
+		p.ledger = fresh.ledger
+	}
+	p.fixed = fresh.fixed
+	for _, n := range p.fixed {
+		n.used = false // by p
+	}
+	renew := p.replaceNames(fresh.names)
+	_, unused := p.rebuild()
 	for _, n := range p.nodes {
 		p.adjust(n, before)
 		p.updateStale(n)
@@ -49,23 +57,62 @@ func (e *Engine) Succeed(previous *Engine) bool {
 	for _, n := range unused { // no scan has used their backends
 		p.closeBackend(n)
 	}
+	for _, n := range renew {
+		go p.renew(n)
+	}
 	fresh.end(errRetired)
 	return true
 }
 
-// replaceNodes makes want the nodes of p, but keeps each old node that has the same
-// configuration as a new one. It retires the old nodes that are gone, and returns the new
-// ones that are not used. The caller holds mu.
-func (p *pool) replaceNodes(want []*node) (unused []*node) {
-	var nodes []*node
+// replaceNames makes want the names of p, but keeps each one whose lookups stay as they are.
+// It returns those whose nodes must be opened again, since their configuration may have
+// changed. Until then the present nodes stay in use. The caller holds mu.
+func (p *pool) replaceNames(want []*name) (renew []*name) {
+	var names []*name
 	for _, w := range want {
-		i := slices.IndexFunc(p.nodes, func(n *node) bool { return n.sameConfig(w) })
-		if i < 0 {
-			w.drained = slices.ContainsFunc(p.nodes, func(n *node) bool { return n.drained && n.address == w.address })
-			nodes = append(nodes, w)
+		i := slices.IndexFunc(p.names, func(n *name) bool { return n.Address == w.Address })
+		if i >= 0 && p.names[i].Key == w.Key {
+			p.names[i].Name = w.Name
+			p.names[i].version++
+			w = p.names[i]
+		} else if i >= 0 {
+			w.inherit(p.names[i])
+		}
+		if names = append(names, w); len(w.targets) > 0 {
+			renew = append(renew, w)
+		}
+	}
+	for _, n := range p.names {
+		if n.stop != nil && !slices.Contains(names, n) {
+			n.stop()
+		}
+	}
+	p.names = names
+	return renew
+}
+
+// replaceNodes makes want the nodes of p, but keeps each old node that has the same
+// configuration as a new one, also one that is still leaving. It retires the old nodes that
+// are gone, and returns which node is in use instead of a new one. The caller holds mu.
+func (p *pool) replaceNodes(want []*node) (replaced map[*node]*node) {
+	var nodes []*node
+	replaced = map[*node]*node{}
+	for _, w := range want {
+		same := func(n *node) bool { return n.sameConfig(w) }
+		if i := slices.IndexFunc(p.nodes, same); i >= 0 {
+			nodes, replaced[w] = append(nodes, p.nodes[i]), p.nodes[i]
 			continue
 		}
-		nodes, unused = append(nodes, p.nodes[i]), append(unused, w)
+		if i := slices.IndexFunc(p.leaving, same); i >= 0 {
+			n := p.leaving[i]
+			p.leaving = slices.Delete(p.leaving, i, i+1)
+			n.health.Revive()
+			p.unpark(n.address)
+			nodes, replaced[w] = append(nodes, n), n
+			continue
+		}
+		w.drained = p.unpark(w.address) || slices.ContainsFunc(p.nodes, func(n *node) bool { return n.drained && n.address == w.address })
+		nodes = append(nodes, w)
 	}
 	for _, n := range p.nodes {
 		if !slices.Contains(nodes, n) {
@@ -73,18 +120,41 @@ func (p *pool) replaceNodes(want []*node) (unused []*node) {
 		}
 	}
 	p.nodes = nodes
-	return unused
+	return replaced
 }
 
-// retire removes n permanently. A health check under way gets no further slot and does not
-// count. The caller holds mu.
+// retire removes n. A health check under way gets no further slot and does not count. If n
+// has scans, it may come back while they last. The caller holds mu.
 func (p *pool) retire(n *node) {
+	p.park(n)
 	n.health.Retire()
 	n.size.age++
+	n.dropWaiting()
 	n.stopTimers()
 	if n.inFlight == 0 {
 		go p.closeBackend(n)
+		return
 	}
+	p.leaving = append(p.leaving, n)
+}
+
+// left closes n, whose last scan has ended, and makes room for a node that waits for that.
+// The caller holds mu.
+func (p *pool) left(n *node) {
+	p.leaving = slices.DeleteFunc(p.leaving, func(other *node) bool { return other == n })
+	go p.closeBackend(n)
+	if !p.short || p.closing {
+		return
+	}
+	if _, unused := p.rebuild(); len(unused) > 0 {
+		go func() {
+			for _, n := range unused {
+				p.closeBackend(n)
+			}
+		}()
+	}
+	p.wakeRun()
+	p.dispatchAll()
 }
 
 // checks is what a configuration requires to be known about nodes.

@@ -20,7 +20,7 @@ type ticket struct {
 	grant     grant         // of the last slot
 	checkWait time.Duration // how long it waits for a health check; 0: it waits for a slot
 	limit     *time.Timer   // ends the wait for a health check; nil: there was none
-	ready     chan slot     // receives the one slot or error given to a queued ticket
+	ready     chan slot     // receives the one slot or error given to a queued ticket; nil: it never was
 }
 
 // grant is the state of a node when it gave a slot.

@@ -71,20 +71,33 @@ func (p *pool) version(ctx context.Context, n *node) (backends.Version, bool) {
 // closed when n answers. It returns nil if waiting is pointless: the version is recent, or
 // earlier callers have already waited in vain.
 func (p *pool) askVersion(n *node, v backends.Versioner) <-chan struct{} {
+	return p.askVersionUnless(n, v, func(c *versionCache, now time.Time) bool {
+		return !c.at.IsZero() && now.Sub(c.at) < versionAge
+	})
+}
+
+// askVersionSince is askVersion unless n has answered a question since begin.
+func (p *pool) askVersionSince(n *node, v backends.Versioner, begin time.Time) <-chan struct{} {
+	return p.askVersionUnless(n, v, func(c *versionCache, _ time.Time) bool {
+		return c.known && !c.asked.Before(begin)
+	})
+}
+
+func (p *pool) askVersionUnless(n *node, v backends.Versioner, recent func(*versionCache, time.Time) bool) <-chan struct{} {
 	c := &n.versions
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := time.Now()
 	if c.asking != nil {
-		if now.Sub(c.since) >= versionWait {
+		if now.Sub(c.begun) >= versionWait {
 			return nil
 		}
 		return c.asking
 	}
-	if !c.at.IsZero() && now.Sub(c.at) < versionAge {
+	if recent(c, now) {
 		return nil
 	}
-	c.asking, c.since = make(chan struct{}), now
+	c.asking, c.begun = make(chan struct{}), now
 	go p.fetchVersion(n, v, c.dropped)
 	return c.asking
 }

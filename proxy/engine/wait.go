@@ -27,14 +27,14 @@ func (p *pool) anyUsable(t *ticket) bool {
 	})
 }
 
-// checkWait returns how long t may wait for a health check of a node that it has not tried;
-// 0: there is none worth waiting for. All scans wait for the same check, so an engine that
+// checkWait returns how long t may wait for a health check of a node that it has not tried,
+// or for the first lookup of a name; 0: there is none worth waiting for. All scans wait for the same check, so an engine that
 // does not answer is dialed only once at a time. The caller holds mu.
 func (p *pool) checkWait(t *ticket) time.Duration {
+	wait := p.lookupWait()
 	if !p.config().Canary {
-		return 0
+		return wait
 	}
-	var wait time.Duration
 	for _, n := range p.nodes {
 		h := n.health
 		if h.State() == health.Blind || t.HasTried(n) || p.isWithdrawn(n) {
@@ -121,6 +121,9 @@ func (p *pool) noNode(t *ticket) error {
 				Text: fmt.Sprintf("no answer to the test files within %v", n.health.CheckAge().Round(time.Millisecond)),
 			}
 		}
+	}
+	if err := p.anyUnresolved(); err != nil {
+		return err
 	}
 	return errors.New("no node left")
 }

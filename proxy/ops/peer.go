@@ -2,7 +2,6 @@ package ops
 
 import (
 	"fmt"
-	"net"
 	"net/http"
 	"os/user"
 	"strconv"
@@ -25,7 +24,7 @@ func userOf(c *conn) string {
 	if c == nil {
 		return "unknown"
 	}
-	uc, ok := c.Conn.(*net.UnixConn)
+	uc, ok := allow.Unix(c.Conn)
 	if !ok {
 		return "unknown"
 	}

@@ -95,7 +95,7 @@ func (c *copier) engines(engines []Engine) []Engine {
 		e.Category, e.Failure = c.category(e.Category), c.category(e.Failure)
 		e.Names, e.Ruled = c.list(e.Names), c.ruled(e.Ruled)
 		e.Detail, e.Error = c.own(e.Detail, c.text), c.own(e.Error, c.text)
-		e.Reported = nil
+		e.Cached, e.Reported = c.shared(e.Cached), nil
 		out[i] = e
 	}
 	return out

@@ -167,7 +167,7 @@ func random(rnd *rand.Rand) *Scan {
 		s.SHA256, s.Tag = "", ""
 	}
 	for range rnd.IntN(4) {
-		e := Engine{Engine: "e", Node: text(), Category: backends.OK, Names: list(), Detail: text(), Error: text()}
+		e := Engine{Engine: "e", Node: text(), Category: backends.OK, Names: list(), Detail: text(), Error: text(), Cached: text(), CachedAge: time.Second}
 		for range rnd.IntN(20) {
 			e.Ruled = append(e.Ruled, Ruled{text(), backends.OK, "r"})
 		}
@@ -340,4 +340,18 @@ func BenchmarkAddParallel(b *testing.B) {
 			r.Add(host(1), s)
 		}
 	})
+}
+
+// TestCachedCounts checks that the origin of a result is bounded and counted.
+func TestCachedCounts(t *testing.T) {
+	cost := func(cached string) int64 {
+		s, cost := compact(&Scan{Engines: []Engine{{Cached: cached}}})
+		if len(s.Engines[0].Cached) > maxText {
+			t.Errorf("%d bytes are kept", len(s.Engines[0].Cached))
+		}
+		return cost
+	}
+	if none, long := cost(""), cost(strings.Repeat("x", 5000)); long < none+maxText {
+		t.Errorf("it costs %d bytes, and %d without", long, none)
+	}
 }

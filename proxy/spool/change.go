@@ -48,6 +48,8 @@ func (c *Change) Apply() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.quota.configure(c.set.Config)
+	s.keeper.configure(c.set.keep())
+	s.pool.configure(c.set.Segments())
 	c.exchange()
 }
 

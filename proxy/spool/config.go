@@ -50,11 +50,26 @@ type Config struct {
 	Share int
 	// Largest is how large an upload may become, see the package comment. 0: unknown.
 	Largest int64
-	// Hash computes the SHA-256 of large streams while they arrive.
+	// Keep is how many bytes of memfds are kept for the next objects, but at most an eighth
+	// of Total; 0: none. They are kept only where the system has locks of open file
+	// descriptions, and /proc is mounted.
+	Keep int64
+	// Hash computes the SHA-256 of large streams while they arrive: the caller will ask for
+	// it.
 	Hash bool
 	// Wait is how long a write waits for quota before it fails with ErrQuota; 0: not at
 	// all.
 	Wait time.Duration
+}
+
+// Segments is how many bytes of the largest free segments are kept, if that is more than the
+// 4 MiB that always are: enough for four of the longest objects in memory, at most Keep.
+func (cfg Config) Segments() int64 {
+	n := min(4*cfg.Memory, cfg.Keep)
+	if cfg.InMemory > 0 {
+		n = min(n, cfg.InMemory/4)
+	}
+	return n
 }
 
 // settings is a checked Config with its run-time state. It does not change once in use. Every
@@ -62,7 +77,22 @@ type Config struct {
 type settings struct {
 	Config
 	memfdFlags int
+	keeps      bool       // memfds are kept for the next objects
 	dir        *directory // nil without Dir
+}
+
+// keptPart: memfds that are kept take at most 1/keptPart of the quota.
+const keptPart = 8
+
+// keep is how many bytes of memfds are kept.
+func (t *settings) keep() int64 {
+	switch {
+	case !t.keeps:
+		return 0
+	case t.Total > 0:
+		return min(t.Keep, t.Total/keptPart)
+	}
+	return t.Keep
 }
 
 func (t *settings) retain() {
@@ -91,6 +121,7 @@ func open(cfg Config, old *settings) (*settings, error) {
 			return nil, err
 		}
 		set.memfdFlags = flags
+		set.keeps = cfg.Keep > 0 && probeMemory(flags) == nil
 	}
 	if cfg.Dir == "" {
 		return set, nil
@@ -135,6 +166,9 @@ func check(cfg Config) error {
 	}
 	if cfg.Share < 0 || cfg.Share > 100 {
 		bad("share of %d per cent: want 1 to 100, or 0 for none", cfg.Share)
+	}
+	if cfg.Keep < 0 {
+		bad("%d bytes of kept memfds: want 0 or more", cfg.Keep)
 	}
 	if cfg.Largest < 0 {
 		bad("largest upload of %d bytes: want 0 or more", cfg.Largest)

@@ -31,13 +31,37 @@
 // Config.InMemory for all objects) and once for Path (unless it is a Tmpfile, which is
 // linked). So the bound for everything is 2 x Total + InMemory, or Total if engines are sent
 // the bytes. The copy of an opened file for Path is refused if there is no room for it. In
-// addition, up to 8 MiB of free segments are kept, and a writer that moves from memory to the
-// store holds both for a moment.
+// addition, up to 8 MiB of free segments are kept, or Config.Segments if that is more, and a
+// writer that moves from memory to the store holds both for a moment.
+//
+// # Kept memfds
+//
+// With Config.Keep, the memfd of a released object is rewritten for a later one, which saves the
+// kernel from zeroing and freeing its pages. No engine may see bytes of another object through
+// a descriptor that it was given before. So engines never get the descriptor that can write:
+// they get a reopening for reading only, which has a separate open file description with a
+// read lock (F_OFD_SETLK). That lock lasts until every copy of the descriptor is closed and
+// every mapping is gone, in any process: a fork, or a message in a socket. A memfd is used
+// again only when no lock is left, and never after [Object.Taint]. One that is still locked a
+// second after its object was released is given up.
+//
+// The mode of the memfd is 0400, so a process of another user cannot open the descriptor again
+// through /proc, which would give it a description without a lock. One of the same user could,
+// for reading, and root could: do not run engines as root or as polyclamd's user if they may do
+// that. None of the known engines does.
+//
+// Kept bytes count in the quota (Stats.Kept), but an upload that needs the room gets it: then
+// the oldest memfds are freed. An upload that has not ended may also hold the rest of a longer
+// memfd, which counts as kept; it is cut off at the end, before any engine gets the object.
+//
+// A memfd that is not kept is sealed as before: an object of Bytes or Make, which lives long,
+// and everything where reopening or the locks do not work, because /proc is not mounted or no
+// descriptor is left. Sealing costs nothing there, and protects even against root.
 //
 // # Protection against engines
 //
-// A memfd is sealed: no process can write to it, grow or shrink it. The descriptor of a Tmpfile
-// is open for reading only, but a process of the same user could open it again for writing, and
+// No process can write to a sealed memfd, grow or shrink it. A kept memfd is not sealed, but
+// only root can open it for writing. The descriptor of a Tmpfile is open for reading only, but a process of the same user could open it again for writing, and
 // a user who may write to the file of a Path can change a linked object. Sites with engines that
 // disinfect in place should use store Memfd, where every Path is a copy. clamd 1.4.6 takes both
 // kinds by FILDES, a sealed memfd and a Tmpfile that is open for reading. Creating a protected

@@ -8,15 +8,17 @@ import (
 	"strconv"
 )
 
-// File implements [backends.Object]. The descriptor cannot be used to change the object: a
-// memfd is sealed, a file is open for reading only. For a client's file see
-// [files.File.File]. An error wraps ErrStorage.
+// File implements [backends.Object]. The descriptor cannot be used to change the object: it
+// is open for reading only, or a sealed memfd. For a client's file see [files.File.File]. An
+// error wraps ErrStorage.
 func (o *Object) File() (*os.File, error) {
 	if !o.pin() {
 		return nil, ErrReleased
 	}
 	defer o.unpin()
 	switch {
+	case o.own != nil && o.mem != nil:
+		return o.file.get(o.lend)
 	case o.own != nil:
 		return o.own, nil
 	case o.opened != nil:
@@ -29,6 +31,9 @@ func (o *Object) File() (*os.File, error) {
 // never refused: the object was admitted, and after a failed scan the client would only send
 // it again.
 func (o *Object) makeFile() (*os.File, error) {
+	if o.kind == kindSpooled && o.set.keeps {
+		return o.fillMemory()
+	}
 	f, err := o.set.anonymous()
 	if err != nil {
 		return nil, storageError("file", err)
@@ -42,6 +47,32 @@ func (o *Object) makeFile() (*os.File, error) {
 	}
 	if o.kind == kindSpooled {
 		o.spool.quota.force(o, pages(o.size))
+	}
+	return f, nil
+}
+
+// fillMemory is makeFile for memory that the next objects use too.
+func (o *Object) fillMemory() (*os.File, error) {
+	m, kept, err := o.spool.memory(o.set, o.size, true)
+	if err != nil {
+		return nil, storageError("file", err)
+	}
+	f, err := m.fill(o.segs, o.size)
+	if err != nil {
+		m.close()
+		o.spool.quota.unkeep(kept)
+		return nil, storageError("file", err)
+	}
+	o.mem = m
+	o.spool.quota.reuse(o, kept, pages(o.size))
+	return f, nil
+}
+
+// lend is File for an object in memory that the next objects use too.
+func (o *Object) lend() (*os.File, error) {
+	f, err := o.mem.lendOrSeal()
+	if err != nil {
+		return nil, storageError("file", err)
 	}
 	return f, nil
 }

@@ -48,9 +48,15 @@ type Object struct {
 	ctx    context.Context // for reading opened
 	charge charge          // to the quota
 
-	file   lazy[*os.File] // of an object in memory
+	mem     *memory     // that own belongs to, or that file was lent from; nil: none
+	spare   int64       // kept bytes of mem that the object does not use
+	tainted atomic.Bool // mem must not be used again
+	counted bool        // in Spool.objects
+
+	file   lazy[*os.File] // of an object in memory, or in mem
 	path   lazy[string]   // name within the directory
 	digest digest
+	hashes bool // while it arrives: its sum will be needed
 }
 
 // Size implements [backends.Object].
@@ -80,7 +86,7 @@ func (o *Object) Retain() { o.count(reference) }
 
 // Taint says that an engine may keep a descriptor of the object after its answer: it was
 // killed, timed out or abandoned. The object's file is then never used for another object.
-func (o *Object) Taint() {}
+func (o *Object) Taint() { o.tainted.Store(true) }
 
 // Release removes a reference. After the last one the memory, descriptor and named file are
 // freed, as soon as no method is running. Further calls do nothing.
@@ -118,7 +124,9 @@ func (o *Object) discount(one int64) {
 			continue
 		}
 		if n == one {
-			o.spool.objects.Add(-1)
+			if o.counted {
+				o.spool.objects.Add(-1)
+			}
 			o.free()
 		}
 		return
@@ -226,13 +234,14 @@ func (o *Object) free() {
 	if o.kind == kindSpooled {
 		o.freeSegments()
 	}
-	if o.own != nil {
+	if o.own != nil && o.mem == nil {
 		o.own.Close()
 	}
 	if o.opened != nil {
 		o.opened.Close()
 	}
-	if f, ok := o.file.value(); ok {
+	f, lent := o.file.value()
+	if lent {
 		f.Close()
 	}
 	if name, ok := o.path.value(); ok {
@@ -241,6 +250,10 @@ func (o *Object) free() {
 	}
 	o.refs.Store(0)
 	o.spool.quota.close(o)
+	if o.mem != nil {
+		o.spool.quota.unkeep(o.spare)
+		o.spool.keeper.put(o.mem, o.tainted.Load() && lent || o.mem.broken)
+	}
 	o.set.release()
 }
 

@@ -1,6 +1,9 @@
 package spool
 
-import "sync"
+import (
+	"sync"
+	"time"
+)
 
 // The sizes of segments. A client that sends one byte and then stalls costs the smallest
 // one.
@@ -12,11 +15,15 @@ const (
 // classSize is the capacity of the segments of class i: 1, 4, 16, 64 and 256 KiB.
 func classSize(i int) int64 { return smallest << (2 * i) }
 
+// fewLarge is how many free segments of the largest class are always kept.
+const fewLarge = 16
+
 // kept is how many free segments of class i are kept: 1 MiB of each smaller class, 4 MiB of
-// the largest, 8 MiB in all. The rest is left to the garbage collector.
-func kept(i int) int {
+// the largest, 8 MiB in all, and more of the largest where long objects stay in memory. The
+// rest is left to the garbage collector.
+func (p *pool) kept(i int) int {
 	if i == classes-1 {
-		return 16
+		return max(fewLarge, p.large)
 	}
 	return int(1 << 20 / classSize(i))
 }
@@ -24,8 +31,46 @@ func kept(i int) int {
 // A pool keeps free segments, a bounded number of each class. The zero pool is ready for
 // use.
 type pool struct {
-	mu   sync.Mutex
-	free [classes][][]byte
+	mu    sync.Mutex
+	free  [classes][][]byte
+	large int         // segments of the largest class to keep, if more than fewLarge
+	least int         // of them that were free since the last trim
+	timer *time.Timer // runs trim while there are more than fewLarge
+}
+
+// configure sets how many bytes of the largest segments are kept.
+func (p *pool) configure(bytes int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.large = int(bytes / classSize(classes-1))
+	p.cut(p.kept(classes - 1))
+}
+
+// trim frees the largest segments that were not needed since it last ran.
+func (p *pool) trim() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := len(p.free[classes-1])
+	p.cut(max(fewLarge, n-p.least))
+	p.timer = nil
+	p.schedule()
+}
+
+// cut keeps at most n of the largest segments. The caller holds mu.
+func (p *pool) cut(n int) {
+	free := p.free[classes-1]
+	if len(free) > n {
+		clear(free[n:])
+		p.free[classes-1] = free[:n]
+	}
+}
+
+// schedule has trim run later if it may have to. The caller holds mu.
+func (p *pool) schedule() {
+	n := len(p.free[classes-1])
+	if p.least = n; n > fewLarge && p.timer == nil {
+		p.timer = time.AfterFunc(keptFor, p.trim)
+	}
 }
 
 // get returns an empty segment of the class.
@@ -37,6 +82,9 @@ func (p *pool) get(class int) []byte {
 		b := free[n-1]
 		free[n-1] = nil
 		p.free[class] = free[:n-1]
+		if class == classes-1 {
+			p.least = min(p.least, n-1)
+		}
 		return b[:0]
 	}
 	return make([]byte, 0, classSize(class))
@@ -50,8 +98,11 @@ func (p *pool) put(b []byte) {
 		}
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		if len(p.free[i]) < kept(i) {
+		if len(p.free[i]) < p.kept(i) {
 			p.free[i] = append(p.free[i], b)
+		}
+		if i == classes-1 && p.timer == nil {
+			p.schedule()
 		}
 		return
 	}

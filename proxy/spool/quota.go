@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"polyclam/proxy/client"
@@ -23,6 +24,9 @@ type quota struct {
 	turn  int64 // bytes that one turn may need; 0: unknown, so one turn at a time
 
 	all      usage
+	kept     int64             // bytes that no object uses, see [keeper]
+	anyKept  atomic.Bool       // kept is not 0
+	shrink   func(bytes int64) // frees kept bytes; called without mu; nil: none are kept
 	accounts map[client.Key]*account
 	urgent   list.List // of *waiter that have their turn and wait for scans to end
 	ring     list.List // of *account with waiters, the next to serve first
@@ -60,6 +64,7 @@ func (q *quota) open(o *Object, k client.Key) {
 // take counts n more bytes for o, which is being written. If there is no room, it waits until
 // deadline, or until ctx ends. An error wraps ErrQuota, and the cause of ctx if ctx ended.
 func (q *quota) take(ctx context.Context, o *Object, n int64, deadline time.Time) error {
+	defer q.makeRoom()
 	w, err := q.enqueue(o, n, deadline)
 	if w == nil {
 		return err
@@ -172,6 +177,7 @@ func (q *quota) serve(queue *list.List) bool {
 // try counts n bytes for o if there is room. It does not wait, and ignores waiters: it is
 // for objects that are already being scanned.
 func (q *quota) try(o *Object, n int64) error {
+	defer q.makeRoom()
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.total > 0 && q.all.held+q.all.small+n > q.total {
@@ -183,6 +189,7 @@ func (q *quota) try(o *Object, n int64) error {
 
 // force counts n bytes for o whether there is room or not.
 func (q *quota) force(o *Object, n int64) {
+	defer q.makeRoom()
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.extra(&o.charge, n)
@@ -249,6 +256,7 @@ func (q *quota) close(o *Object) {
 // configure changes the quota. If it is lowered below what is used, nothing is admitted until
 // enough is freed.
 func (q *quota) configure(cfg Config) {
+	defer q.makeRoom()
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.total, q.share, q.turn = cfg.Total, cfg.Share, 0
@@ -258,8 +266,8 @@ func (q *quota) configure(cfg Config) {
 	q.dispatch()
 }
 
-func (q *quota) stats() (used, total int64, waiting int) {
+func (q *quota) stats() (used, kept, total int64, waiting int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.all.held + q.all.small, q.total, q.waiting
+	return q.all.held + q.all.small, q.kept, q.total, q.waiting
 }

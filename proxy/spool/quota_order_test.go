@@ -27,7 +27,7 @@ func takeLater(t *testing.T, q *quota, o *Object, n int64) <-chan error {
 
 func queued(t *testing.T, q *quota, n int) {
 	t.Helper()
-	testkit.Eventually(t, "uploads wait", func() bool { _, _, waiting := q.stats(); return waiting == n })
+	testkit.Eventually(t, "uploads wait", func() bool { _, _, _, waiting := q.stats(); return waiting == n })
 }
 
 // served has the clients' uploads, all of the same size, wait for a full quota. Then it makes
@@ -57,7 +57,7 @@ func served(t *testing.T, share int, clients ...client.Key) (order []int) {
 		queued(t, &q, i+1)
 	}
 	q.done(full) // the next one may have its turn, but there is no room
-	if _, _, n := q.stats(); n != len(clients) {
+	if _, _, _, n := q.stats(); n != len(clients) {
 		t.Errorf("%d waiting without room, want %d", n, len(clients))
 	}
 	q.free(full, unit)
@@ -131,7 +131,7 @@ func TestQuotaFirstGivesUp(t *testing.T) {
 	if err := <-little; err != nil {
 		t.Error("not woken:", err)
 	}
-	if used, _, _ := q.stats(); used != 57*m {
+	if used, _, _, _ := q.stats(); used != 57*m {
 		t.Errorf("used %d, want 57 MiB", used)
 	}
 }

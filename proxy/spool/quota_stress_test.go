@@ -110,7 +110,7 @@ func (u *simulated) run(t *testing.T) {
 			t.Errorf("%v, after %d of %d bytes: %v", u.key, o.charge.size, u.size, err)
 			return
 		}
-		if used, total, _ := u.q.stats(); used > total {
+		if used, _, total, _ := u.q.stats(); used > total {
 			t.Errorf("used %d of %d", used, total)
 		}
 	}

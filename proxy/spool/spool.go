@@ -30,6 +30,7 @@ var (
 // A Spool keeps objects until all engines have scanned them. It is safe for concurrent use.
 type Spool struct {
 	quota    quota
+	keeper   keeper
 	pool     pool
 	inMemory atomic.Int64  // bytes of segments in use
 	stores   chan struct{} // one element for each write to the store under way
@@ -47,17 +48,23 @@ type Spool struct {
 type Stats struct {
 	Used    int64 // bytes counted against the quota
 	Total   int64 // the quota; 0: none
+	Kept    int64 // bytes of memfds kept for reuse; with Used at most Total, uploads take it first
 	Pooled  int64 // bytes of memory kept for reuse, not counted in Used
 	Writers int   // objects being received
 	Waiting int   // writers that wait for quota
 	Objects int   // complete and not yet released, including opened files
 	Files   int   // named files
+
+	Reused  int64 // objects that got a kept memfd
+	Held    int64 // memfds given up because an engine did not close its descriptor
+	Tainted int64 // memfds given up because an engine failed, or did not answer
 }
 
 // New returns a spool for cfg. It checks that the store and the directory work, and removes
 // what a crashed process left in the directory. An error names the setting and its remedy.
 func New(cfg Config) (*Spool, error) {
 	s := &Spool{stores: make(chan struct{}, StoreThreads), set: &settings{}}
+	s.keeper.quota, s.quota.shrink = &s.quota, s.keeper.shrink
 	if err := s.Configure(cfg); err != nil {
 		return nil, err
 	}
@@ -83,6 +90,7 @@ func (s *Spool) Close() error {
 	c := Change{spool: s, set: &set}
 	c.exchange()
 	s.mu.Unlock()
+	s.keeper.close()
 	c.Release()
 	s.mu.Lock()
 	former := s.former
@@ -104,15 +112,19 @@ func (s *Spool) settings() *settings {
 
 // Stats returns what the spool currently holds.
 func (s *Spool) Stats() Stats {
-	used, total, waiting := s.quota.stats()
+	used, kept, total, waiting := s.quota.stats()
 	return Stats{
 		Used:    used,
 		Total:   total,
+		Kept:    kept,
 		Pooled:  s.pool.size(),
 		Writers: int(s.writers.Load()),
 		Waiting: waiting,
 		Objects: int(s.objects.Load()),
 		Files:   int(s.files.Load()),
+		Reused:  s.keeper.reused.Load(),
+		Held:    s.keeper.held.Load(),
+		Tainted: s.keeper.tainted.Load(),
 	}
 }
 
@@ -121,7 +133,9 @@ func (s *Spool) Stats() Stats {
 // accepted.
 func (s *Spool) Create(ctx context.Context) *Writer {
 	s.writers.Add(1)
-	return &Writer{ctx: ctx, o: s.newObject(kindSpooled, client.FromContext(ctx))}
+	o := s.newObject(kindSpooled, client.FromContext(ctx))
+	o.hashes = o.set.Hash
+	return &Writer{ctx: ctx, o: o}
 }
 
 // Bytes returns an object with the bytes of b, which must not change afterwards. It does not
@@ -130,6 +144,7 @@ func (s *Spool) Bytes(b []byte) *Object {
 	o := s.newObject(kindConstant, client.Key{})
 	o.segs = append(o.segs, b)
 	o.size = int64(len(b))
+	o.counted = true
 	s.objects.Add(1)
 	return o
 }
@@ -157,6 +172,7 @@ func (s *Spool) Make(fill func(f *os.File) error) (*Object, error) {
 	}
 	o := s.newObject(kindConstant, client.Key{})
 	o.own, o.size = f, info.Size()
+	o.counted = true
 	s.objects.Add(1)
 	return o, nil
 }
@@ -174,6 +190,7 @@ func (s *Spool) Open(ctx context.Context, f *files.File, limit int64) (*Object, 
 	}
 	o := s.newObject(kindOpened, client.FromContext(ctx))
 	o.opened, o.ctx, o.size = f, ctx, f.Size()
+	o.counted = true
 	s.objects.Add(1)
 	return o, nil
 }
@@ -195,6 +212,19 @@ func (s *Spool) newObject(k kind, of client.Key) *Object {
 	o := &Object{spool: s, set: s.settings(), kind: k}
 	s.quota.open(o, of)
 	o.segs = o.few[:0]
+	if k == kindOpened {
+		o.digest.turn = make(chan struct{}, 1)
+	}
 	o.refs.Store(reference)
 	return o
+}
+
+// memory returns memory for an object of size bytes, or of more if it is not complete, and how
+// many of its bytes count as kept.
+func (s *Spool) memory(set *settings, size int64, complete bool) (m *memory, kept int64, err error) {
+	if m := s.keeper.get(size, complete); m != nil {
+		return m, m.pages(), nil
+	}
+	m, err = newMemory(set.memfdFlags)
+	return m, 0, err
 }

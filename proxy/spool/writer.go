@@ -24,6 +24,10 @@ type Writer struct {
 // Size is the number of bytes accepted so far.
 func (w *Writer) Size() int64 { return w.size }
 
+// ExpectSum says that the sum of the object will be needed, so that a long one is hashed while
+// it arrives. Call it before the first Write.
+func (w *Writer) ExpectSum() { w.o.hashes = true }
+
 // Write adds a copy of p to the object. It waits for quota for at most Config.Wait. An error
 // wraps ErrQuota, ErrStorage or the cause of the context. After an error everything stored is
 // freed immediately and nothing more is accepted.
@@ -59,6 +63,9 @@ func (w *Writer) writeMemory(p []byte, deadline time.Time) (int, error) {
 		seg := o.segs[last]
 		n := copy(seg[len(seg):cap(seg)], p)
 		o.segs[last] = seg[:len(seg)+n]
+		if o.hashes && w.size+int64(n) > overlapFrom {
+			o.hashArrived(p[:n], w.size+int64(n))
+		}
 		return n, nil
 	}
 	class := nextClass(len(o.segs), int64(len(p)), o.set.Memory-w.size)
@@ -93,15 +100,22 @@ func (w *Writer) writeStore(p []byte, deadline time.Time) (int, error) {
 			return 0, storageError("spill", err)
 		}
 	}
-	n, err := o.own.Write(p)
+	n, err := o.own.WriteAt(p, w.size)
 	if err != nil {
+		if o.mem != nil {
+			o.mem.broken = true
+		}
 		return n, storageError("write", err)
+	}
+	if o.mem != nil {
+		o.mem.wrote(w.size + int64(n))
+		o.useSpare(charge)
 	}
 	if o.charge.size > charge { // the segments may have been larger
 		o.spool.quota.free(o, o.charge.size-charge)
 	}
-	if o.set.Hash {
-		o.digest.follow(o.spool, o.own, w.size+int64(n))
+	if o.hashes {
+		o.hashArrived(p, w.size+int64(n))
 	}
 	return n, nil
 }
@@ -109,18 +123,43 @@ func (w *Writer) writeStore(p []byte, deadline time.Time) (int, error) {
 // spill moves the object from memory to a file.
 func (w *Writer) spill() error {
 	o := w.o
-	f, err := o.set.anonymous()
-	if err != nil {
+	if err := w.open(); err != nil {
 		return err
 	}
-	o.own = f
+	var off int64
 	for _, seg := range o.segs {
-		if _, err := f.Write(seg); err != nil {
+		if _, err := o.own.WriteAt(seg, off); err != nil {
 			return err
 		}
+		off += int64(len(seg))
 	}
+	o.moved(off)
 	o.freeSegments()
 	return nil
+}
+
+// open opens the object's file.
+func (w *Writer) open() (err error) {
+	o := w.o
+	if !o.set.keeps {
+		o.own, err = o.set.anonymous()
+		return err
+	}
+	if o.mem, o.spare, err = o.spool.memory(o.set, w.size+1, false); err == nil {
+		o.own = o.mem.f
+	}
+	return err
+}
+
+// useSpare counts kept memory that the object has filled as used, of which it has charge
+// bytes in all.
+func (o *Object) useSpare(charge int64) {
+	if o.spare == 0 {
+		return
+	}
+	spare := min(o.spare, max(0, o.mem.pages()-charge))
+	o.spool.quota.unkeep(o.spare - spare)
+	o.spare = spare
 }
 
 func (w *Writer) take(n int64, deadline time.Time) error {
@@ -141,6 +180,7 @@ func (w *Writer) Finish() (*Object, error) {
 	}
 	o.size = w.size
 	o.spool.quota.done(o)
+	o.counted = true
 	o.spool.objects.Add(1)
 	o.spool.writers.Add(-1)
 	w.o = nil
@@ -155,8 +195,18 @@ func (w *Writer) seal() error {
 		return err
 	}
 	defer o.spool.releaseStore()
+	if o.mem != nil {
+		if err := o.mem.cut(w.size); err != nil {
+			o.mem.broken = true
+			return storageError("truncate", err)
+		}
+		o.useSpare(pages(w.size))
+		return nil
+	}
+	o.digest.mu.Lock() // nothing reads it now
 	f, err := o.set.seal(o.own)
 	o.own = f // nil on an error: seal has closed it
+	o.digest.mu.Unlock()
 	if err != nil {
 		return storageError("seal", err)
 	}
@@ -186,7 +236,7 @@ func (w *Writer) fail(err error) error {
 	o := w.o
 	w.o = nil
 	o.spool.writers.Add(-1)
-	o.free()
+	o.Release()
 	return err
 }
 

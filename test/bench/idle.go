@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"polyclam/test/bench/report"
 )
 
 const (
@@ -20,41 +22,48 @@ const (
 // idle shows what idle clients do to the scans of others with the real clamd, which
 // stops at 101 connections of any kind.
 func idle(ctx context.Context, w *world, out io.Writer) error {
-	fmt.Fprintf(out, "\nA scan of 10 KB beside %d clients that do nothing, in front of %s; p50 of %d scans, or whether it\nhas no answer within %v:\n\n%-10s %12s %24s %24s\n",
-		waiting, w.clamd.about, probes, limit, "", "alone", "beside idle clients", "beside stalled clients")
-	ways := slices.Clone(w.clamd.ways)
+	e, err := w.clamd()
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "\nA scan of 10 KB beside %d clients that do nothing, in front of %s; p50 of %d scans, or whether it\nhas no answer within %v:\n\n",
+		waiting, e.about, probes, limit)
+	g := &report.Grid{Head: []string{"", "alone", "with idle clients", "with stalled clients"}}
+	ways := slices.Clone(e.ways)
 	slices.Reverse(ways) // polyclam first, while all is well
 	for _, y := range ways {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if err := w.idleOf(y, out); err != nil {
+		row, err := w.idleOf(e, y)
+		if err != nil {
 			return fmt.Errorf("%s: %w", y.name, err)
 		}
+		g.Add(row...)
 	}
-	fmt.Fprintln(out, "idle: connected, no command. stalled: in the middle of an INSTREAM.")
+	fmt.Fprintln(out, g.Text()+"idle: connected, no command. stalled: in the middle of an INSTREAM.")
+	w.blocks["idle"] = g.Markdown()
 	return nil
 }
 
-func (w *world) idleOf(y way, out io.Writer) error {
-	r := newRequest(w.options.body, 10<<10, 999)
+func (w *world) idleOf(e *engine, y way) ([]string, error) {
+	r := newRequest(w.options.body, 10*kb, 999)
 	alone, err := probe(y.socket, r)
 	if err != nil {
-		return fmt.Errorf("alone: %w", err)
+		return nil, fmt.Errorf("alone: %w", err)
 	}
-	line := fmt.Sprintf("%-10s %12s", y.name, duration(alone))
-	for _, p := range [][]byte{nil, stalledRequest()} {
+	row := []string{y.name, duration(alone)}
+	for _, p := range [][]byte{nil, streamBegin(1)} {
 		text, err := beside(y, r, p, alone)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		line += fmt.Sprintf(" %24s", text)
-		if err := w.clamd.daemon.ready(w.clamd.ways[direct].socket); err != nil {
-			return err
+		row = append(row, text)
+		if err := e.daemon.ready(e.ways[direct].socket); err != nil {
+			return nil, err
 		}
 	}
-	fmt.Fprintln(out, line)
-	return nil
+	return row, nil
 }
 
 // beside sends probes while a crowd that has sent p waits.
@@ -63,6 +72,9 @@ func beside(y way, r *request, p []byte, alone float64) (string, error) {
 	defer crowd.leave()
 	if err != nil {
 		return "", err
+	}
+	if y.name == "polyclam" && len(crowd) < waiting {
+		return "", fmt.Errorf("%d of %d clients got a connection", len(crowd), waiting)
 	}
 	took, err := probe(y.socket, r)
 	if err != nil && (y.name == "polyclam" || !isNoAnswer(err)) {

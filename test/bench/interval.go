@@ -9,13 +9,13 @@ import (
 // values allows. It assumes nothing about their distribution.
 type interval struct{ median, low, high float64 }
 
-// intervalOf is the interval of values, which it sorts. Without values it is NaN.
+// intervalOf is the interval of values. Without values it is NaN.
 func intervalOf(values []float64) interval {
 	n := len(values)
 	if n == 0 {
 		return interval{math.NaN(), math.NaN(), math.NaN()}
 	}
-	slices.Sort(values)
+	values = slices.Sorted(slices.Values(values))
 	k := outside(n)
 	return interval{median(values), values[k], values[n-1-k]}
 }

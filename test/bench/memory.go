@@ -1,56 +1,87 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"fmt"
 	"io"
-	"polyclam/test/child"
+	"os"
 	"time"
+
+	"polyclam/test/child"
 )
 
 const (
-	idleClients    = 5000
-	stalledClients = 2000
-	warmScans      = 500
+	waitingClients = 5000
+	quickClients   = 1000
+	memoryRounds   = 3
+	warmUpScans    = 500
 )
 
-// memory prints the cost of waiting clients. The engine is the null clamd, which
-// accepts any number of connections from HAProxy.
-func memory(ctx context.Context, w *world, out io.Writer) error {
-	fmt.Fprintf(out, "\nMemory (RSS) of the proxy with waiting clients, each time in a fresh process, after %d scans of 10 KB:\n\n%-10s %10s %10s | %7s %10s %12s\n",
-		warmScans, "", "clients", "", "before", "with them", "bytes each")
-	for _, name := range w.fronts() {
-		for _, c := range []struct {
-			what string
-			n    int
-			send []byte
-		}{{"idle", idleClients, nil}, {"stalled", stalledClients, stalledRequest()}} {
-			if ctx.Err() != nil {
-				return context.Cause(ctx)
-			}
-			before, after, err := w.memoryOf(name, c.n, c.send)
-			if err != nil {
-				return fmt.Errorf("%s: %w", name, err)
-			}
-			fmt.Fprintf(out, "%-10s %10d %-10s | %4d KB %7d KB %12d\n", name, c.n, c.what, before>>10, after>>10, (after-before)/int64(c.n))
-		}
+// waits are the states of clients that wait.
+var waits = []struct {
+	name string
+	send []byte
+	goal float64 // KB per client
+}{
+	{"idle, no command", nil, 3.5},
+	{"in a session, after IDSESSION", []byte("zIDSESSION\x00"), 4.5},
+	{"in a stream, after 1 KB", streamBegin(kb), 6},
+}
+
+// memoryGoal measures N7: the memory of the program in front with waiting clients. The
+// engine is the null clamd, which accepts any number of connections from HAProxy.
+func memoryGoal(ctx context.Context, w *world, out io.Writer) ([]cell, error) {
+	n, rounds := waitingClients, memoryRounds
+	if w.options.quick {
+		n, rounds = quickClients, 1
 	}
-	fmt.Fprintln(out, "idle: connected, no command. stalled: in the middle of an INSTREAM, one byte of content sent.\n"+
-		"HAProxy holds a connection to the engine for each of them, polyclam for none.")
-	return nil
+	var cells []cell
+	for i, wait := range waits {
+		c := cell{goal: "N7", what: fmt.Sprintf("KB per client, %d clients, %s", n, wait.name), limit: wait.goal}
+		for range rounds {
+			for _, name := range w.fronts() {
+				if ctx.Err() != nil {
+					return nil, context.Cause(ctx)
+				}
+				before, after, err := w.memoryOf(front{program: name, name: fmt.Sprintf("%s-memory%d", name, i)}, n, wait.send)
+				if err != nil {
+					return nil, fmt.Errorf("%s: %w", name, err)
+				}
+				each := float64(after-before) / float64(n) / kb
+				switch name {
+				case "haproxy":
+					c.haproxy = append(c.haproxy, each)
+				case "polyclam":
+					c.values = append(c.values, each)
+					c.measured = fmt.Sprintf("%d to %d MB", before>>20, after>>20)
+				default:
+					c.base = append(c.base, each)
+				}
+			}
+		}
+		cells = append(cells, c)
+	}
+	return cells, nil
 }
 
 // memoryOf measures a fresh process, because another would reuse memory that earlier
 // work has left.
-func (w *world) memoryOf(name string, n int, send []byte) (before, after int64, err error) {
-	y, err := w.inFront(w.null, name, fmt.Sprintf("-%d", n))
+func (w *world) memoryOf(f front, n int, send []byte) (before, after int64, err error) {
+	e, err := w.null()
 	if err != nil {
 		return 0, 0, err
 	}
+	f.engines = []string{e.ways[direct].socket}
+	y, err := w.inFront(f)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer os.Remove(y.socket)
 	defer w.stop(y.daemon)
 	c, r := newClient(y.socket, hang), newRequest(bodyRandom, 10<<10, 1)
-	for range warmScans {
+	for range warmUpScans {
 		if _, err := c.scan(r.renew()); err != nil {
 			return 0, 0, err
 		}
@@ -62,11 +93,10 @@ func (w *world) memoryOf(name string, n int, send []byte) (before, after int64, 
 	return before, after, err
 }
 
-// stalledRequest is the beginning of an INSTREAM: the length of a chunk, and its first
-// byte.
-func stalledRequest() []byte {
+// streamBegin is the beginning of an INSTREAM: the length of a chunk, and its first n bytes.
+func streamBegin(n int) []byte {
 	b := binary.BigEndian.AppendUint32([]byte("zINSTREAM\x00"), 64<<10)
-	return append(b, 'x')
+	return append(b, bytes.Repeat([]byte("x"), n)...)
 }
 
 // with is the memory of the daemon while n clients have sent p and wait.
@@ -112,7 +142,7 @@ func settle(d *daemon, n int) error {
 type crowd []*client
 
 // gather connects n clients that send p and then nothing more. It stops early when it
-// cannot connect, for example because the backlog of an engine is full.
+// cannot connect or is closed, for example because the backlog of an engine is full.
 func gather(socket string, n int, p []byte) (crowd, error) {
 	var all crowd
 	for range n {
@@ -123,7 +153,7 @@ func gather(socket string, n int, p []byte) (crowd, error) {
 		}
 		if err != nil {
 			c.close()
-			if isRefused(err) {
+			if isNoAnswer(err) {
 				return all, nil
 			}
 			return all, err

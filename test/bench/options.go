@@ -17,18 +17,23 @@ const maxClients = 64
 
 // options are the command line.
 type options struct {
-	quick    bool
-	only     []string
-	slice    time.Duration
-	rounds   int
-	budget   time.Duration // for a row of the table
-	sizes    []int64
-	clients  []int
-	body     string
-	binary   string
-	baseline string
-	add      string // configuration for polyclam, but not for the baseline
-	keep     bool
+	quick      bool
+	only       []string
+	slice      time.Duration
+	rounds     int
+	budget     time.Duration // for a row of the table
+	sizes      []int64
+	clients    []int
+	body       string
+	binary     string
+	baseline   string
+	add        string // configuration for polyclam, but not for the baseline
+	keep       bool
+	data       string   // directory for the curves
+	curves     []string // names; none: all
+	costs      string   // file for the costs
+	signatures int      // of the clamd whose costs are measured
+	write      string   // page of the documentation that gets the tables
 }
 
 func parseOptions(args []string) (options, error) {
@@ -36,8 +41,8 @@ func parseOptions(args []string) (options, error) {
 	var sizes []string
 	var addFile string
 	flags := pflag.NewFlagSet("bench", pflag.ContinueOnError)
-	flags.BoolVar(&o.quick, "quick", false, "less than a minute, for a first impression: few short rounds, three sizes")
-	flags.StringSliceVar(&o.only, "only", nil, "`parts` to measure: clamd, init, null, memory, idle")
+	flags.BoolVar(&o.quick, "quick", false, "about a minute, for a first impression: few short rounds, fewer clients, three sizes")
+	flags.StringSliceVar(&o.only, "only", nil, "`parts` to measure: "+strings.Join(partNames(), ", "))
 	flags.DurationVar(&o.slice, "slice", 400*time.Millisecond, "`time` of one slice; a slice has one scan a client at least")
 	flags.IntVar(&o.rounds, "rounds", 9, "`number` of rounds, each a slice of every way")
 	flags.DurationVar(&o.budget, "budget", 18*time.Second, "`time` after which a row of the table gets no further round, once it has three")
@@ -48,6 +53,11 @@ func parseOptions(args []string) (options, error) {
 	flags.StringVar(&o.baseline, "baseline", "", "another build of polyclamd, `program` measured beside it")
 	flags.StringVar(&addFile, "add", "", "`file` with configuration that is added for polyclam, but not for the baseline; {socket} stands for its socket")
 	flags.BoolVar(&o.keep, "keep", false, "keep the directory with configurations and logs, and say where it is")
+	flags.StringVar(&o.data, "data", "docs/performance", "`directory` for the CSV files of --only curves")
+	flags.StringSliceVar(&o.curves, "curves", nil, "`names` of the curves to measure: "+strings.Join(curveNames(), ", ")+" (default all)")
+	flags.StringVar(&o.costs, "costs", "test/bench/model/costs.json", "`file` for the costs of --only costs; empty: none")
+	flags.IntVar(&o.signatures, "signatures", 50_000, "`number` of made-up signatures for --only costs")
+	flags.StringVar(&o.write, "write", "", "`page` of the documentation that gets the tables of this run")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
@@ -77,13 +87,13 @@ func parseOptions(args []string) (options, error) {
 // quicken sets the values of --quick for flags that are not on the command line.
 func quicken(o *options, flags *pflag.FlagSet, sizes []string) []string {
 	if !flags.Changed("slice") {
-		o.slice = 150 * time.Millisecond
+		o.slice = 60 * time.Millisecond
 	}
 	if !flags.Changed("rounds") {
-		o.rounds = 5
+		o.rounds = 3
 	}
 	if !flags.Changed("budget") {
-		o.budget = 4 * time.Second
+		o.budget = 2 * time.Second
 	}
 	if flags.Changed("sizes") {
 		return sizes
@@ -93,9 +103,18 @@ func quicken(o *options, flags *pflag.FlagSet, sizes []string) []string {
 
 func (o *options) check() error {
 	var errs []error
-	for _, name := range o.only {
+	for i, name := range o.only {
+		if strings.HasPrefix(name, "n") && len(name) == 2 { // n1 is N1
+			name = strings.ToUpper(name)
+			o.only[i] = name
+		}
 		if !slices.Contains(partNames(), name) {
 			errs = append(errs, fmt.Errorf("--only %s: want %s", name, strings.Join(partNames(), ", ")))
+		}
+	}
+	for _, name := range o.curves {
+		if !slices.Contains(curveNames(), name) {
+			errs = append(errs, fmt.Errorf("--curves %s: want %s", name, strings.Join(curveNames(), ", ")))
 		}
 	}
 	for _, n := range o.clients {
@@ -106,10 +125,20 @@ func (o *options) check() error {
 	if o.rounds < 1 || o.slice <= 0 {
 		errs = append(errs, errors.New("--rounds and --slice: must be positive"))
 	}
+	if o.signatures < 0 || o.signatures > 10_000_000 {
+		errs = append(errs, fmt.Errorf("--signatures %d: want 0 to 10000000", o.signatures))
+	}
 	if o.body != bodyMail && o.body != bodyRandom {
 		errs = append(errs, fmt.Errorf("--body %s: want %s or %s", o.body, bodyMail, bodyRandom))
 	}
 	return errors.Join(errs...)
+}
+
+func curveNames() (names []string) {
+	for _, c := range curveList {
+		names = append(names, c.file)
+	}
+	return names
 }
 
 func partNames() (names []string) {
@@ -120,7 +149,9 @@ func partNames() (names []string) {
 }
 
 // wants reports whether to measure the part.
-func (o *options) wants(part string) bool { return len(o.only) == 0 || slices.Contains(o.only, part) }
+func (o *options) wants(p part) bool {
+	return len(o.only) == 0 && p.goal || slices.Contains(o.only, p.name)
+}
 
 // parseSize reads "10K".
 func parseSize(s string) (int64, error) {
@@ -133,8 +164,8 @@ func parseSize(s string) (int64, error) {
 		digits, shift = s[:len(s)-1], 20
 	}
 	n, err := strconv.ParseInt(digits, 10, 32)
-	if err != nil || n < 1 || n<<shift < minBody || n<<shift > 64<<20 {
-		return 0, fmt.Errorf("size %q: want 1K to 64M", s)
+	if err != nil || n < 1 || n<<shift < minBody || n<<shift > 100<<20 {
+		return 0, fmt.Errorf("size %q: want 1K to 100M", s)
 	}
 	return n << shift, nil
 }

@@ -9,27 +9,25 @@ import (
 )
 
 // speed measures one engine and prints its table.
-func speed(ctx context.Context, w *world, e *engine, out io.Writer) error {
+func speed(ctx context.Context, w *world, start func() (*engine, error), out io.Writer) error {
+	e, err := start()
+	if err != nil {
+		return err
+	}
 	o := w.options
 	fmt.Fprintf(out, "\nIn front of %s: a connection and an INSTREAM of %s for every scan, over a Unix socket,\n"+
 		"at most %d rounds of slices of %v. Ratios of one round: median [95 %%].\n\n", e.about, kindOf(o.body), o.rounds, o.slice)
 	fmt.Fprint(out, header(e.name))
-	var rows []*row
 	for _, size := range o.sizes {
 		for _, clients := range o.clients {
-			r, err := w.measure(ctx, e, size, clients)
+			r, err := w.measure(ctx, e, load{body: o.body, size: size, clients: clients})
 			if err != nil {
 				return err
 			}
 			fmt.Fprint(out, r.lines())
-			rows = append(rows, r)
 		}
 	}
 	fmt.Fprint(out, legend(e.name))
-	fmt.Fprint(out, where[e.name])
-	if e.name == "clamd" {
-		fmt.Fprint(out, judge(rows))
-	}
 	return nil
 }
 
@@ -61,10 +59,10 @@ func (r *row) lines() string {
 		}
 		fmt.Fprintf(&b, lineFormat, name, fmt.Sprint(r.clients), fmt.Sprint(r.rounds),
 			duration(intervalOf(d.p50).median), count(intervalOf(d.rate).median),
-			ratio(h.p50By[direct]), spread(p.p50By[direct]), spread(p.p50By[haproxy]),
-			ratio(h.rateBy[direct]), spread(p.rateBy[direct]), spread(p.rateBy[haproxy]),
-			micros(h.proxyTime()), micros(p.proxyTime()), micros(intervalOf(p.p50Added).median),
-			ratio(p.engineRatio))
+			ratio(r.over(ofP50, haproxy, direct)), spread(r.over(ofP50, at, direct)), spread(r.over(ofP50, at, haproxy)),
+			ratio(r.over(ofRate, haproxy, direct)), spread(r.over(ofRate, at, direct)), spread(r.over(ofRate, at, haproxy)),
+			micros(intervalOf(h.proxy).median), micros(intervalOf(p.proxy).median), micros(intervalOf(p.p50).median-intervalOf(d.p50).median),
+			ratio(r.over(ofEngine, at, direct)))
 	}
 	return b.String()
 }
@@ -75,28 +73,7 @@ func legend(engine string) string {
 		"+p50: microseconds that polyclam adds to the median of direct. " + engine + "'s CPU: through polyclam / directly.\n"
 }
 
-// where explains where the numbers come from.
-var where = map[string]string{
-	"clamd": `
-polyclam receives the whole object, writes it into a memory file, passes the descriptor to clamd
-on a kept session, answers, and then writes its log line. This saves clamd a connection, the
-hand-over between its threads and a temporary file, as its CPU column shows. With one client, half of
-polyclam's own time is work, and half is the Go runtime waking its threads, twice per scan;
-GOMAXPROCS=1 saves about a quarter of its CPU there.
-`,
-	"null": `
-A null clamd has nothing to save, so what remains is the cost of the proxy. HAProxy passes bytes on.
-polyclam keeps the object, so that many engines can scan it and a scan can be repeated, makes a file
-of it, follows the dialogue, and writes the log.
-`,
-}
-
 func ratio(values []float64) string { return fmt.Sprintf("%.2f", intervalOf(values).median) }
-
-func spread(values []float64) string { return intervalOf(values).String() }
-
-// String formats the interval as "1.02 [0.98-1.07]".
-func (i interval) String() string { return fmt.Sprintf("%.2f [%.2f-%.2f]", i.median, i.low, i.high) }
 
 func duration(seconds float64) string {
 	switch {

@@ -1,15 +1,16 @@
 package main
 
 import (
-	"context"
+	"bytes"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
-	"strings"
+	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -19,9 +20,12 @@ import (
 // nullCommand runs this program as the null clamd.
 const nullCommand = "null-clamd"
 
-func serveNull(socket string) error {
+func serveNull(socket, delay string) error {
 	s, err := nullclamd.Listen(socket)
 	if err != nil {
+		return err
+	}
+	if s.Delay, err = time.ParseDuration(delay); err != nil {
 		return err
 	}
 	return s.Serve()
@@ -33,10 +37,12 @@ type way struct {
 	socket string
 	daemon *daemon // the program in front; nil: none
 	engine *daemon // that the way leads to, if it is another one than the engine's
+	repeat bool    // clients send the same object again and again
 }
 
-// An engine is a scanning daemon with the ways to it. The first way is direct, the
-// second through HAProxy, the third through polyclamd.
+// An engine is a scanning daemon with the ways to it. The first way is direct. Where the
+// constants below do not say otherwise, the second is through HAProxy and the third
+// through polyclamd.
 type engine struct {
 	name   string
 	about  string
@@ -51,32 +57,46 @@ const (
 	baseline // another build of polyclamd, if any
 )
 
-// world is everything that was started.
+// world is everything that was started. Engines start when a part first needs them.
 type world struct {
 	options options
 	dir     string
 	memory  string // another directory, on a tmpfs; empty: none
-	clamd   *engine
-	init    *engine // clamd as installed, and polyclamd in front of a clamd as polyclam init sets it up
-	null    *engine
+	clamd   func() (*engine, error)
+	init    func() (*engine, error) // clamd as installed, and polyclamd in front of a clamd as polyclam init sets it up
+	null    func() (*engine, error)
 	daemons []*daemon
+	blocks  map[string]string // Markdown for --write
 }
 
-// newWorld starts everything and waits until it answers.
+// newWorld builds polyclamd if it has to.
 func newWorld(o options) (*world, error) {
-	dir, err := os.MkdirTemp("", "bench")
+	dir, err := os.MkdirTemp(diskDir(), "bench")
 	if err != nil {
 		return nil, err
 	}
-	w := &world{options: o, dir: dir}
-	if err := w.start(); err != nil {
+	w := &world{options: o, dir: dir, blocks: map[string]string{}}
+	w.clamd, w.init, w.null = sync.OnceValues(w.startClamd), sync.OnceValues(w.startInit), sync.OnceValues(w.startNull)
+	if err := w.build(); err != nil {
 		w.close()
 		return nil, err
 	}
 	return w, nil
 }
 
-func (w *world) start() error {
+// diskDir is a directory for temporary files that is not in memory, if there is one: clamd
+// as distributions install it has its temporary files on a disk.
+func diskDir() string {
+	for _, dir := range []string{os.TempDir(), "/var/tmp"} {
+		var s unix.Statfs_t
+		if unix.Statfs(dir, &s) == nil && s.Type != unix.TMPFS_MAGIC {
+			return dir
+		}
+	}
+	return ""
+}
+
+func (w *world) build() error {
 	if w.options.binary == "" {
 		w.options.binary = filepath.Join(w.dir, "polyclamd")
 		out, err := exec.Command("go", "build", "-o", w.options.binary, "polyclam/cmd/polyclamd").CombinedOutput()
@@ -87,23 +107,11 @@ func (w *world) start() error {
 	if w.options.add != "" && w.options.baseline == "" {
 		w.options.baseline = w.options.binary
 	}
-	var err error
-	if w.options.wants("clamd") || w.options.wants("idle") {
-		if w.clamd, err = w.startClamd(); err != nil {
-			return err
-		}
-	}
-	if w.options.wants("init") {
-		if w.init, err = w.startInit(); err != nil {
-			return err
-		}
-	}
-	w.null, err = w.startNull()
-	return err
+	return nil
 }
 
 func (w *world) startClamd() (*engine, error) {
-	d, err := w.launchClamd("clamd", filepath.Join(w.dir, "tmp"))
+	d, err := w.launchClamd("clamd", filepath.Join(w.dir, "tmp"), 0)
 	if err != nil {
 		return nil, err
 	}
@@ -114,29 +122,28 @@ func (w *world) startClamd() (*engine, error) {
 // distributions install it. The other has them in memory, and polyclamd asks it, as after
 // polyclam init.
 func (w *world) startInit() (*engine, error) {
-	disk, err := w.launchClamd("disk", filepath.Join(w.dir, "disk-tmp"))
+	disk, err := w.launchClamd("disk", filepath.Join(w.dir, "disk-tmp"), 0)
 	if err != nil {
 		return nil, err
 	}
 	if w.memory, err = os.MkdirTemp("/dev/shm", "bench"); err != nil {
 		return nil, err
 	}
-	memory, err := w.launchClamd("tmpfs", filepath.Join(w.memory, "tmp"))
+	memory, err := w.launchClamd("tmpfs", filepath.Join(w.memory, "tmp"), 0)
 	if err != nil {
 		return nil, err
 	}
 	e := &engine{name: "disk", about: "clamd as installed; polyclam in front of a clamd with temporary files in memory, as after polyclam init", daemon: disk}
-	e.ways = []way{{name: "direct", socket: filepath.Join(w.dir, "disk.sock")}}
-	tmpfs := &engine{name: "tmpfs", ways: []way{{name: "direct", socket: filepath.Join(w.dir, "tmpfs.sock")}}}
-	if err := errors.Join(disk.ready(e.ways[direct].socket), memory.ready(tmpfs.ways[direct].socket)); err != nil {
+	e.ways = []way{{name: "direct", socket: w.socket("disk")}}
+	if err := errors.Join(disk.ready(w.socket("disk")), memory.ready(w.socket("tmpfs"))); err != nil {
 		return nil, err
 	}
 	for _, name := range w.fronts() {
-		asked, other := tmpfs, memory
+		asked, other := "tmpfs", memory
 		if name == "haproxy" {
-			asked, other = e, nil
+			asked, other = "disk", nil
 		}
-		y, err := w.inFront(asked, name, "")
+		y, err := w.inFront(front{program: name, name: name + "-init", engines: []string{w.socket(asked)}})
 		if err != nil {
 			return nil, err
 		}
@@ -146,8 +153,13 @@ func (w *world) startInit() (*engine, error) {
 	return e, nil
 }
 
-// launchClamd starts a clamd with a tiny database, whose temporary files are in tmp.
-func (w *world) launchClamd(name, tmp string) (*daemon, error) {
+// EICAR in hexadecimal digits, anywhere in any file.
+const eicarSignature = "Eicar-Test-Signature:0:*:58354f2150254041505b345c505a58353428505e2937434329377d24" +
+	"45494341522d5354414e444152442d414e544956495255532d544553542d46494c452124482b482a\n"
+
+// launchClamd starts a clamd whose temporary files are in tmp. Its database has EICAR and
+// as many more signatures, which match nothing.
+func (w *world) launchClamd(name, tmp string, signatures int) (*daemon, error) {
 	program, err := find("clamd")
 	if err != nil {
 		return nil, err
@@ -158,38 +170,56 @@ func (w *world) launchClamd(name, tmp string) (*daemon, error) {
 			return nil, err
 		}
 	}
-	// EICAR in hexadecimal digits, anywhere in any file.
-	const signature = "Eicar-Test-Signature:0:*:58354f2150254041505b345c505a58353428505e2937434329377d24" +
-		"45494341522d5354414e444152442d414e544956495255532d544553542d46494c452124482b482a\n"
-	if err := os.WriteFile(filepath.Join(db, "test.ndb"), []byte(signature), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(db, "test.ndb"), append([]byte(eicarSignature), madeSignatures(signatures)...), 0o600); err != nil {
 		return nil, err
 	}
-	conf := w.write(name+".conf", "Foreground yes\nLocalSocket "+filepath.Join(w.dir, name+".sock")+"\nDatabaseDirectory "+db+
+	conf := w.write(name+".conf", "Foreground yes\nLocalSocket "+w.socket(name)+"\nDatabaseDirectory "+db+
 		"\nTemporaryDirectory "+tmp+"\nSelfCheck 0\n")
 	return w.launch(name, program, "--config-file="+conf)
 }
 
-func (w *world) startNull() (*engine, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
+// madeSignatures are n signatures of random bytes, in the format of ClamAV's .ndb files.
+func madeSignatures(n int) []byte {
+	random := rand.NewChaCha8([32]byte{7})
+	var b bytes.Buffer
+	pattern := make([]byte, 24)
+	for i := range n {
+		random.Read(pattern)
+		fmt.Fprintf(&b, "Bench.Made-%d:0:*:%x\n", i, pattern)
 	}
-	d, err := w.launch("null", self, nullCommand, filepath.Join(w.dir, "null.sock"))
+	return b.Bytes()
+}
+
+func (w *world) startNull() (*engine, error) {
+	d, err := w.launchNull("null", 0)
 	if err != nil {
 		return nil, err
 	}
 	return w.surround("null", "a null clamd, which only reads", d)
 }
 
+// launchNull starts a null clamd whose scans take as long as delay.
+func (w *world) launchNull(name string, delay time.Duration) (*daemon, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	d, err := w.launch(name, self, nullCommand, w.socket(name), delay.String())
+	if err != nil {
+		return nil, err
+	}
+	return d, d.ready(w.socket(name))
+}
+
 // surround puts HAProxy and polyclamd in front of an engine.
 func (w *world) surround(name, about string, d *daemon) (*engine, error) {
 	e := &engine{name: name, about: about, daemon: d}
-	e.ways = append(e.ways, way{name: "direct", socket: filepath.Join(w.dir, name+".sock")})
-	if err := d.ready(e.ways[direct].socket); err != nil {
+	e.ways = append(e.ways, way{name: "direct", socket: w.socket(name)})
+	if err := d.ready(w.socket(name)); err != nil {
 		return nil, err
 	}
-	for _, name := range w.fronts() {
-		y, err := w.inFront(e, name, "")
+	for _, program := range w.fronts() {
+		y, err := w.inFront(front{program: program, name: program + "-" + name, engines: []string{w.socket(name)}})
 		if err != nil {
 			return nil, err
 		}
@@ -206,45 +236,6 @@ func (w *world) fronts() []string {
 	return []string{"haproxy", "polyclam", "baseline"}
 }
 
-// inFront starts a program in front of an engine. suffix distinguishes several for one
-// engine.
-func (w *world) inFront(e *engine, name, suffix string) (way, error) {
-	id := name + "-" + e.name + suffix
-	y := way{name: name, socket: filepath.Join(w.dir, id+".sock")}
-	engine := e.ways[direct].socket
-	program, err := w.options.binary, error(nil)
-	conf := polyclamConf(y.socket, engine)
-	if name == "polyclam" {
-		conf += strings.ReplaceAll(w.options.add, "{socket}", y.socket)
-	}
-	args := []string{"--config=" + w.write(id+".conf", conf)}
-	switch name {
-	case "haproxy":
-		program, err = find("haproxy")
-		args = []string{"-db", "-f", w.write(id+".conf", haproxyConf(y.socket, engine))}
-	case "baseline":
-		program = w.options.baseline
-	}
-	if err != nil {
-		return way{}, err
-	}
-	if y.daemon, err = w.launch(id, program, args...); err != nil {
-		return way{}, err
-	}
-	return y, y.daemon.ready(y.socket)
-}
-
-func haproxyConf(socket, engine string) string {
-	return "global\n\tmaxconn 9000\ndefaults\n\tmode tcp\n\tmaxconn 9000\n\ttimeout connect 60s\n\ttimeout client 120s\n\ttimeout server 120s\n" +
-		"frontend f\n\tbind unix@" + socket + "\n\tdefault_backend b\nbackend b\n\tserver s unix@" + engine + "\n"
-}
-
-// polyclamConf is the default configuration: the canary, one log line per scan.
-func polyclamConf(socket, engine string) string {
-	return "[[listener]]\naddress = \"unix:" + socket + "\"\n[[engine]]\nname = \"clamav\"\nbackend = \"clamd\"\naddress = \"unix:" + engine +
-		"\"\n[log]\nlevel = \"info\"\nformat = \"json\"\n"
-}
-
 func (w *world) launch(name, program string, args ...string) (*daemon, error) {
 	d, err := start(w.dir, name, program, args...)
 	if err == nil {
@@ -258,6 +249,9 @@ func (w *world) stop(d *daemon) {
 	d.stop()
 	w.daemons = slices.DeleteFunc(w.daemons, func(other *daemon) bool { return other == d })
 }
+
+// socket is the path of a daemon's socket.
+func (w *world) socket(name string) string { return filepath.Join(w.dir, name+".sock") }
 
 // write writes a file and returns its path. A failure shows when the file is used.
 func (w *world) write(name, text string) string {
@@ -290,25 +284,11 @@ func (w *world) alive() error {
 	return errors.Join(errs...)
 }
 
-func (w *world) version(ctx context.Context) string {
-	out, err := exec.CommandContext(ctx, w.options.binary, "--version").Output()
-	if err != nil {
-		return "unknown"
-	}
-	return strings.TrimPrefix(strings.TrimSpace(string(out)), "polyclamd ")
-}
-
-func machine() string {
-	var u unix.Utsname
-	unix.Uname(&u)
-	return fmt.Sprintf("%d processors, Linux %s", runtime.NumCPU(), unix.ByteSliceToString(u.Release[:]))
-}
-
 // find returns the path of a program. Debian keeps daemons outside an ordinary user's
 // PATH.
 func find(name string) (string, error) {
 	path, err := exec.LookPath(name)
-	if err != nil {
+	if err != nil && !filepath.IsAbs(name) {
 		path, err = exec.LookPath(filepath.Join("/usr/sbin", name))
 	}
 	if err != nil {

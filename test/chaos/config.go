@@ -65,7 +65,7 @@ func (w *world) config(policy int) string {
 	}
 	fmt.Fprintf(&b, "\n[limits]\nstream = %d\nread_timeout = \"%v\"\ncommand_read_timeout = \"%v\"\nwrite_timeout = \"3s\"\nspool_memory = \"64KiB\"\nspool_total = \"64MiB\"\nconnections = %d\n",
 		maxStream, readTimeout, readTimeout, maxConns)
-	fmt.Fprintf(&b, "\n[spool]\ndirectory = %q\nwait = \"%v\"\n\n[log]\nformat = \"json\"\n", w.spool, spoolWait)
+	fmt.Fprintf(&b, "\n[spool]\ndirectory = %q\nwait = \"%v\"\n\n[log]\nformat = \"json\"\nsha256 = \"always\"\n", w.spool, spoolWait)
 	return b.String()
 }
 

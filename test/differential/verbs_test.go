@@ -23,8 +23,8 @@ func keysOnly(s string) string {
 }
 
 // countersRE matches what the dialogues before decide, the counters of refusals, and what the
-// machine decides, its memory limit.
-var countersRE = regexp.MustCompile(` (?:\w+_refused|not_scanned_\w+|memory_limit\w*)=#`)
+// machine decides, its memory limit, and what the cache holds.
+var countersRE = regexp.MustCompile(` (?:\w+_refused|not_scanned_\w+|memory_limit\w*|cache_(?:used|hits|misses))=#`)
 
 // records are polyclam's answer about one object on which both engines agree: the plain
 // status line, then a record for each engine and the summary.
@@ -66,7 +66,7 @@ func verbDialogues(f *fixture) []dialogue {
 	}
 	add("D20", "XINSTREAM in a session", numbered, send("zIDSESSION\x00zXINSTREAM\x00"+stream(clean)+"zEND\x00"))
 	status := add("D20", "XSTATUS", []string{
-		"status: version=# uptime=# connections=# scans=# requests=# spool_used=# spool_total=# config=# config_time=# user=# uid=# groups=# gids=# memory_needed=# SERVER",
+		"status: version=# uptime=# connections=# scans=# requests=# spool_used=# spool_total=# cache_limit=# config=# config_time=# user=# uid=# groups=# gids=# memory_needed=# SERVER",
 		"status: engine=# backend=# required=# address=# state=# in_flight=# waiting=# scans=# failures=# replays=# hedges=# hedges_won=# version=# canary_time=# canary_clean=# canary_eicar=# canary_name=# canary_encrypted=# canary_mail=# NODE",
 		"status: engine=# backend=# required=# state=# in_flight=# waiting=# scans=# failures=# replays=# hedges=# hedges_won=# canary_time=# canary_clean=# canary_eicar=# canary_name=# canary_encrypted=# canary_mail=# NODE",
 		"END",

@@ -19,7 +19,7 @@ import (
 // clients get an answer, an error if necessary. New ones wait until there are
 // descriptors again.
 func TestOutOfDescriptors(t *testing.T) {
-	p := clamdtest.StartPolyclam(t, restartConfig, clamdtest.Options{User: "root"}) // prlimit(2) requires the same user
+	p := clamdtest.StartPolyclam(t, spilling, clamdtest.Options{User: "root"}) // prlimit(2) requires the same user
 	dial := func(network, address string) net.Conn {
 		t.Helper()
 		nc, err := net.DialTimeout(network, address, hang)

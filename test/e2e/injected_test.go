@@ -70,13 +70,13 @@ func TestInjectedStorageErrors(t *testing.T) {
 		name, config, call string
 		errs               []string
 	}{
-		{"memfd", restartConfig, "memfd_create", []string{"EMFILE", "ENFILE", "ENOMEM"}},
-		{"sealing", restartConfig, "fcntl", []string{"EIO"}},
+		{"memfd", spilling, "memfd_create", []string{"EMFILE", "ENFILE", "ENOMEM"}},
 		{"a file", storedConfig, "openat", []string{"EMFILE", "ENFILE", "ENOMEM", "ENOSPC", "EROFS", "EIO", "EDQUOT"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			p := clamdtest.StartPolyclam(t, test.config, clamdtest.Options{User: "root"})
 			for _, errno := range test.errs {
+				// A new daemon keeps no memfd yet.
+				p := clamdtest.StartPolyclam(t, test.config, clamdtest.Options{User: "root"})
 				before := strings.Count(p.Log(), `"not scanned"`)
 				stop := inject(t, p.Pid, "-e", "trace="+test.call, "-e", "inject="+test.call+":error="+errno)
 				for range 3 {
@@ -93,11 +93,11 @@ func TestInjectedStorageErrors(t *testing.T) {
 				if got, err := ask("unix", p.Socket, large); got != "stream: OK\x00" || err != nil {
 					t.Errorf("after %s: %q, %v", errno, got, err)
 				}
+				poll(t, "an empty spool", func() bool {
+					status, _ := ask("unix", p.Socket, "zXSTATUS\x00")
+					return strings.Contains(status, " spool_used=0 ")
+				})
 			}
-			poll(t, "an empty spool", func() bool {
-				status, _ := ask("unix", p.Socket, "zXSTATUS\x00")
-				return strings.Contains(status, " spool_used=0 ")
-			})
 		})
 	}
 }

@@ -35,6 +35,12 @@ name = "inspect"
 backend = "inspect"
 `
 
+// spilling is restartConfig with a spool that keeps only short streams in memory.
+const spilling = restartConfig + `
+[limits]
+spool_memory = "64KiB"
+`
+
 // TestRestartUnderLoad stops polyclamd and starts it again while clients scan. In
 // between, connections are refused, but every client with a connection gets a reply.
 func TestRestartUnderLoad(t *testing.T) {

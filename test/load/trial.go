@@ -18,7 +18,7 @@ type part struct {
 }
 
 // parts are all parts in the order they run.
-var parts = slicesOf(slowParts, stoppedParts, overloadParts, reloadParts, hedgeParts, hogParts, restartParts)
+var parts = slicesOf(slowParts, stoppedParts, overloadParts, reloadParts, hedgeParts, hogParts, restartParts, sharedParts)
 
 func slicesOf(lists ...[]part) (all []part) {
 	for _, l := range lists {

@@ -24,6 +24,9 @@ type TLS struct {
 	InsecureSkipVerify bool   `toml:"insecure_skip_verify"`
 }
 
+// UsesHost reports whether the host of the address is the name in the certificate.
+func (o *TLS) UsesHost() bool { return o.TLS && o.ServerName == "" }
+
 // Config returns the configuration for connections to a node, or nil without TLS. The
 // error is a [backends.KeyError].
 func (o *TLS) Config(network, address string) (*tls.Config, error) {

@@ -19,7 +19,7 @@ func client(tb testing.TB, address string, change func(*Options)) *Client {
 	if change != nil {
 		change(&o)
 	}
-	c, err := o.Client("test", "tcp:127.0.0.1:1", address, 1<<10)
+	c, err := o.Client("test", "tcp:127.0.0.1:1", address, "", 1<<10)
 	if err != nil {
 		tb.Fatal(err)
 	}

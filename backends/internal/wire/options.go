@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
@@ -31,15 +32,20 @@ func DefaultOptions() Options {
 	return Options{ConnectTimeout: 5 * time.Second}
 }
 
+// UsesHost implements [backends.HostConfig]: requests name the host.
+func (o *Options) UsesHost() bool { return true }
+
 // Client returns a client for the engine at address ("unix:/path", "tcp:host:port"), or
 // everything that is wrong with the keys; the error may quote example, a correct address.
-func (o *Options) Client(engine, example, address string, maxBody int64) (*Client, error) {
+// host is the name of a node that was found by name, with the port; else it is empty.
+func (o *Options) Client(engine, example, address, host string, maxBody int64) (*Client, error) {
 	network, addr, err := hostAddress(engine, example, address)
 	errs := []error{err}
+	host = cmp.Or(host, addr)
 	if o.ConnectTimeout <= 0 {
 		errs = append(errs, backends.KeyErrorf("connect_timeout", `must be positive, for example "5s"`))
 	}
-	c := &Client{Host: addr, MaxBody: maxBody}
+	c := &Client{Host: host, MaxBody: maxBody}
 	if network == "unix" {
 		c.Host = "localhost"
 	}
@@ -57,7 +63,7 @@ func (o *Options) Client(engine, example, address string, maxBody int64) (*Clien
 		}
 		c.Fields = append(c.Fields, Field{name, value})
 	}
-	conf, err := o.TLS.Config(network, addr)
+	conf, err := o.TLS.Config(network, host)
 	if err := errors.Join(append(errs, err)...); err != nil {
 		return nil, err
 	}

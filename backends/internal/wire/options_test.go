@@ -109,7 +109,7 @@ func TestOptions(t *testing.T) {
 		if tt.change != nil {
 			tt.change(&o)
 		}
-		if _, err := o.Client("test", "tcp:127.0.0.1:1", tt.address, 1); err == nil || !strings.Contains(err.Error(), tt.want) {
+		if _, err := o.Client("test", "tcp:127.0.0.1:1", tt.address, "", 1); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%q: got %v, want %q in it", tt.address, err, tt.want)
 		}
 	}

@@ -3,7 +3,6 @@ package config
 import (
 	"crypto/tls"
 	"fmt"
-	"io"
 	"slices"
 	"time"
 
@@ -11,9 +10,11 @@ import (
 
 	"polyclam/protocol/dataport"
 	"polyclam/proxy"
+	"polyclam/proxy/cache"
 	"polyclam/proxy/engine"
 	"polyclam/proxy/hook"
 	"polyclam/proxy/policy"
+	"polyclam/proxy/resolve"
 	"polyclam/proxy/spool"
 )
 
@@ -21,7 +22,8 @@ import (
 // their test objects in s. Each call opens new backends. The caller closes the engines
 // unless it passes the result to a server. An error is a [Problems].
 func (f *File) Build(s *spool.Spool, log zerolog.Logger) (*proxy.Config, error) {
-	c := &proxy.Config{Limits: f.ProxyLimits(), ScanPaths: f.ScanPaths, HashObjects: f.Log.SHA256}
+	c := &proxy.Config{Limits: f.ProxyLimits(), ScanPaths: f.ScanPaths, Hash: proxy.HashMode(f.Log.SHA256)}
+	c.Cache = f.cache
 	r := &report{file: f.Name, lines: f.lines}
 	secure, sources := make([]*tls.Config, len(f.Listeners)), tlsSources{}
 	for i := range f.Listeners {
@@ -31,7 +33,7 @@ func (f *File) Build(s *spool.Spool, log zerolog.Logger) (*proxy.Config, error) 
 	c.OnFind = &onFind
 	r.failKeys("on_find", onFind.Check())
 	for i := range f.Engines {
-		e, err := f.Engines[i].build(f.Limits.Stream, s, log)
+		e, err := f.Engines[i].build(f.Limits.Stream, s, f.cache, log)
 		if err != nil {
 			r.failKeys(enginePath(i), err)
 			continue
@@ -64,9 +66,10 @@ func (f *File) ProxyLimits() proxy.Limits {
 // Spool returns the spool's configuration.
 func (f *File) Spool() spool.Config {
 	return spool.Config{
-		Memory: f.Limits.SpoolMemory, InMemory: f.inMemory, Total: f.Limits.SpoolTotal,
+		Memory: f.spoolMemory(), InMemory: f.inMemory, Total: f.Limits.SpoolTotal,
 		Store: f.Store.Store, Dir: f.Store.Directory, PathMode: f.Store.PathMode, PathGroup: int(f.Store.PathGroup), Wait: f.Store.Wait,
-		Share: f.Limits.ClientShare, Largest: f.Limits.Stream, Hash: f.Log.SHA256,
+		Share: f.Limits.ClientShare, Largest: f.Limits.Stream, Hash: proxy.HashMode(f.Log.SHA256) == proxy.HashAlways,
+		Keep: spool.DefaultKeep,
 	}
 }
 
@@ -120,26 +123,34 @@ func (f *File) policy(l *Listener) *policy.Policy {
 		WithActionsFrom("[[listener]] actions", l.Actions)
 }
 
-func (e *Engine) build(maxStream int64, s *spool.Spool, log zerolog.Logger) (*engine.Engine, error) {
+func (e *Engine) build(maxStream int64, s *spool.Spool, results *cache.Cache, log zerolog.Logger) (*engine.Engine, error) {
 	var nodes []engine.Node
+	byName, fingerprint := e.readsPaths || slices.Contains(namedBackends, e.Backend), ""
+	ttl, unversioned := e.cacheTTL()
+	if ttl > 0 || e.Backend != inspectBackend { // deaths are shared without a ttl too, but it never dies
+		fingerprint = e.fingerprint() // before Open reads the files
+	}
+	var names []engine.Name
 	for _, address := range e.nodes() {
-		identity := e.identity(address) // before Open reads the files
-		b, err := e.config.Open(address)
+		if resolve.IsName(address) {
+			names = append(names, e.name(address))
+			continue
+		}
+		n, err := e.openAt(address, e.host)
 		if err != nil {
-			for _, n := range nodes {
-				if c, ok := n.Backend.(io.Closer); ok {
-					c.Close()
-				}
-			}
+			closeAll(nodes)
 			return nil, err
 		}
-		nodes = append(nodes, engine.Node{Address: address, Backend: b, Identity: identity})
+		byName = byName || e.getsNames(n.Backend)
+		nodes = append(nodes, n)
 	}
 	return engine.New(engine.Config{
 		Name: e.Name, Kind: e.Backend, Required: e.Required,
 		Timeout: e.Timeout, MaxDelay: e.MaxDelay, MaxScans: e.MaxScans, MaxSize: e.MaxSize,
 		Canary: e.Canary, CanaryInterval: e.CanaryInterval, SizeCheck: e.SizeCheck, NoHedge: !e.Hedge, MaxStream: maxStream,
 		PoisonTime: e.PoisonTime, MaxSignatureAge: time.Duration(e.MaxSignatureAge), SuspendStale: e.Stale == staleSuspend, Mode: e.Mode,
-		Nodes: nodes, Log: log, Spool: s,
+		CacheTTL: ttl, CacheUnversioned: unversioned, CacheNames: byName, Fingerprint: fingerprint,
+		Nodes: nodes, Names: names, Log: log, Spool: s,
+		Cache: results,
 	}), nil
 }

@@ -18,6 +18,7 @@ import (
 	"polyclam/backends/registry"
 	"polyclam/cmd/internal/config/decode"
 	"polyclam/cmd/internal/config/position"
+	"polyclam/proxy"
 	"polyclam/proxy/spool"
 	"polyclam/test/testkit"
 )
@@ -68,7 +69,7 @@ func TestBuild(t *testing.T) {
 	if u := c.Engines[0]; u.Name() != "clamav" || u.Kind() != "clamd" || u.Required() {
 		t.Errorf("engine %q, %q, required %v", u.Name(), u.Kind(), u.Required())
 	}
-	if c.Limits.Connections != 77 || !c.HashObjects || len(c.ScanPaths) != 1 {
+	if c.Limits.Connections != 77 || c.Hash != proxy.HashAlways || len(c.ScanPaths) != 1 {
 		t.Errorf("configuration %+v", c)
 	}
 	if cfg := f.Spool(); cfg.Wait.Seconds() != 3 || cfg.PathMode != 0o640 || cfg.Memory != 256<<10 || cfg.Total != 2<<30 {

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"polyclam/cmd/internal/config/position"
 	"polyclam/cmd/internal/sockaddr"
 )
 
@@ -28,11 +27,11 @@ const clamdBackend = "clamd"
 // Override replaces the listeners and the nodes of clamd by those in the environment.
 // Variables that are empty or not set change nothing.
 func (f *File) Override(getenv func(string) string) error {
-	listen, err := addressList(getenv, EnvListen, 0)
+	listen, err := addressList(getenv, EnvListen, func(r *report, a string) { validateAddress(r, "", a, 0) })
 	if err != nil {
 		return err
 	}
-	clamd, err := addressList(getenv, EnvClamd, 1)
+	clamd, err := addressList(getenv, EnvClamd, func(r *report, a string) { validateNode(r, "", a) })
 	if err != nil {
 		return err
 	}
@@ -51,15 +50,15 @@ func (f *File) Override(getenv func(string) string) error {
 	return nil
 }
 
-// addressList reads addresses whose ports must be at least low.
-func addressList(getenv func(string) string, name string, low int) (list []string, err error) {
+// addressList reads addresses, and checks each.
+func addressList(getenv func(string) string, name string, check func(*report, string)) (list []string, err error) {
 	var errs []error
 	for a := range strings.SplitSeq(getenv(name), ",") {
 		if a = strings.TrimSpace(a); a == "" {
 			continue
 		}
 		r := new(report)
-		validateAddress(r, position.Path(""), a, low)
+		check(r, a)
 		for _, p := range r.problems {
 			errs = append(errs, fmt.Errorf("environment variable %s: %s", name, p.Text))
 		}

@@ -72,6 +72,7 @@ func TestExampleHasEveryKey(t *testing.T) {
 		{"[on_find]", OnFind{}, root["on_find"]},
 		{"[http]", HTTP{}, root["http"]},
 		{"[admin]", Admin{}, root["admin"]},
+		{"[cache]", Cache{}, root["cache"]},
 		{"[[listener]]", Listener{}, root["listener"]},
 		{"[[engine]]", Engine{}, root["engine"]},
 		{"[[rule]]", Rule{}, root["rule"]},

@@ -8,9 +8,11 @@ import (
 	"polyclam/backends/registry"
 	"polyclam/cmd/internal/config/position"
 	"polyclam/proxy"
+	"polyclam/proxy/cache"
 	"polyclam/proxy/engine"
 	"polyclam/proxy/hook"
 	"polyclam/proxy/policy"
+	"polyclam/proxy/resolve"
 	"polyclam/proxy/spool"
 )
 
@@ -35,6 +37,7 @@ type File struct {
 	OnFind    OnFind     `toml:"on_find"`
 	HTTP      HTTP       `toml:"http"`
 	Admin     Admin      `toml:"admin"`
+	Cache     Cache      `toml:"cache"`
 
 	Name     string    // path of the file, or DefaultName
 	Modified time.Time // of the file; zero: no file
@@ -45,9 +48,11 @@ type File struct {
 	// Overridden names the environment variables that replaced a part of the file.
 	Overridden []string
 
-	inMemory       int64 // set by FitSpool: bytes of short streams on the heap
-	records        int64 // set by FitSpool: see RecordBytes
-	spoolTotalLine int   // line of limits.spool_total; 0: not in the file
+	cache          *cache.Cache // that of the engines, see UseCache; nil: none
+	cacheMemorySet bool         // cache.memory is in the file
+	inMemory       int64        // set by FitSpool: bytes of short streams on the heap
+	records        int64        // set by FitSpool: see RecordBytes
+	spoolTotalLine int          // line of limits.spool_total; 0: not in the file
 	lines          position.Table
 }
 
@@ -57,12 +62,17 @@ type Engine struct {
 	Backend string `toml:"backend"` // a key of the registry
 	// Addresses lists the nodes; it is empty for an engine without an address. Parse
 	// moves Address there.
-	Address        string        `toml:"address"`
-	Addresses      []string      `toml:"addresses"`
-	Mode           engine.Mode   `toml:"mode"`
-	Required       bool          `toml:"required"`
-	Timeout        time.Duration `toml:"timeout" range:"1ns..24h"`
-	MaxDelay       time.Duration `toml:"max_delay" range:"1ns..24h"`
+	Address   string        `toml:"address"`
+	Addresses []string      `toml:"addresses"`
+	Mode      engine.Mode   `toml:"mode"`
+	Required  bool          `toml:"required"`
+	Timeout   time.Duration `toml:"timeout" range:"1ns..24h"`
+	MaxDelay  time.Duration `toml:"max_delay" range:"1ns..24h"`
+	// Resolve is the longest time between lookups of a name; NameServers are asked, or those
+	// of the machine; MaxNodes is how many nodes one name may have.
+	Resolve        time.Duration `toml:"resolve" range:"1s..1h"`
+	NameServers    []string      `toml:"name_servers"`
+	MaxNodes       int           `toml:"max_nodes" range:"1..64"`
 	MaxScans       int           `toml:"max_scans" range:"1..10000"`
 	MaxSize        int64         `toml:"max_size"` // 0: no limit
 	Canary         bool          `toml:"canary"`
@@ -73,10 +83,13 @@ type Engine struct {
 	// MaxSignatureAge is the age above which signatures count as old; 0: never.
 	MaxSignatureAge Age `toml:"max_signature_age"`
 	// Stale says what happens to a node with older ones: staleUse or staleSuspend.
-	Stale string `toml:"stale"`
+	Stale    string   `toml:"stale"`
+	CacheTTL CacheTTL `toml:"cache_ttl"`
 
 	config     backends.Config // the backend's keys; nil: unknown backend
+	host       string          // of the only address, if that was found by name: see Resolved
 	readsPaths bool            // the engine reads files in the spool's directory
+	readsFiles bool            // the engine gets descriptors
 }
 
 func newEngine(name, backend string) Engine {
@@ -85,7 +98,8 @@ func newEngine(name, backend string) Engine {
 		Name: name, Backend: backend,
 		Mode: d.Mode, Required: d.Required, Timeout: d.Timeout, MaxScans: d.MaxScans, MaxSize: d.MaxSize,
 		Canary: d.Canary, CanaryInterval: d.CanaryInterval, SizeCheck: d.SizeCheck, Hedge: !d.NoHedge, PoisonTime: d.PoisonTime,
-		MaxSignatureAge: Age(d.MaxSignatureAge), Stale: staleUse,
+		MaxSignatureAge: Age(d.MaxSignatureAge), Stale: staleUse, CacheTTL: autoTTL,
+		Resolve: resolve.DefaultInterval, NameServers: []string{}, MaxNodes: resolve.MaxTargets,
 	}
 	if row, ok := registry.Lookup(backend); ok {
 		e.config = row.NewConfig()
@@ -182,7 +196,7 @@ type Spool struct {
 type Log struct {
 	Level  string `toml:"level"`
 	Format string `toml:"format"` // "json", "console", or "auto": console on a terminal
-	SHA256 bool   `toml:"sha256"` // log the digest of every object
+	SHA256 Hash   `toml:"sha256"` // whose hash is logged
 }
 
 // OnFind is the [on_find] table. Its fields match [hook.Config], so that one type converts
@@ -210,9 +224,10 @@ func newFile(name string) *File {
 			Store: store.Store, PathMode: store.PathMode, PathGroup: Group(store.PathGroup), Wait: store.Wait,
 		},
 		OnFind:        OnFind(hook.Defaults()),
-		Log:           Log{Level: "info", Format: "auto", SHA256: true},
+		Log:           Log{Level: "info", Format: "auto", SHA256: Hash(proxy.HashFound)},
 		ShutdownGrace: 30 * time.Second,
 		HTTP:          defaultHTTP(),
 		Admin:         defaultAdmin(),
+		Cache:         defaultCache(),
 	}
 }

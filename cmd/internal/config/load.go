@@ -72,6 +72,7 @@ func (f *File) complete(r *report) {
 	if r.has("limits.spool_total") {
 		f.spoolTotalLine = r.lines.Line("limits.spool_total")
 	}
+	f.cacheMemorySet = r.has(cachePath.Key("memory"))
 	for i := range f.Engines {
 		e := &f.Engines[i]
 		if e.Address != "" {

@@ -14,6 +14,7 @@ import (
 	"polyclam/backends"
 	"polyclam/cmd/internal/config/position"
 	"polyclam/cmd/internal/sockaddr"
+	"polyclam/proxy/resolve"
 )
 
 // The functions in this file report what is wrong on this machine with a file that is
@@ -95,13 +96,17 @@ func (f *File) Look(ctx context.Context, r Resolver) {
 
 func (f *File) lookForHosts(ctx context.Context, r Resolver, i int) {
 	for j, address := range f.Engines[i].Addresses {
-		host, ok := hostName(address)
-		if !ok {
+		host, isHost := hostName(address)
+		if !isHost && !resolve.IsName(address) {
 			continue
 		}
 		key := enginePath(i).Key("addresses").Element(j)
 		if !f.lines.Has(key) {
 			key = enginePath(i).Key("address")
+		}
+		if !isHost {
+			f.lookUpName(ctx, &f.Engines[i], key, address)
+			continue
 		}
 		if _, err := r.LookupNetIP(ctx, "ip", host); err != nil {
 			f.Warn(f.ProblemAt(key, "the name %q has no address now (%s); the engine stays down until it has", host, lookupCause(err)))
@@ -120,7 +125,7 @@ func lookupCause(err error) string {
 // lookForPrograms warns of programs that cannot be started.
 func (f *File) lookForPrograms(i int) {
 	e := &f.Engines[i]
-	b, err := e.config.Open(e.nodes()[0])
+	b, err := e.open(e.nodes()[0])
 	if err != nil {
 		return // reported by Build
 	}

@@ -19,6 +19,9 @@ const (
 	// less than fewestRecords.
 	recordShare   = 64
 	fewestRecords = 1 << 20
+	// cacheShare: without cache.memory in the file, results get at most 1/cacheShare of the
+	// memory, but not less than smallestCache.
+	cacheShare = 256
 )
 
 // RecordBytes returns the memory for the records of recent scans.
@@ -50,6 +53,9 @@ func (f *File) FitSpool(memory machine.Limit) (source string) {
 			f.addWarning(1, "limits.stream", "%q is more than the spool has on this machine, %s: streams between them are answered with an error",
 				size.Format(f.Limits.Stream), size.Human(f.Limits.SpoolTotal))
 		}
+	}
+	if !f.cacheMemorySet {
+		f.Cache.Memory = min(f.Cache.Memory, max(smallestCache, memory.N/cacheShare))
 	}
 	f.records = min(proxy.RecordBytes, max(fewestRecords, memory.N/recordShare))
 	room := min(spool.DefaultTotal, share)
@@ -87,6 +93,27 @@ func (f *File) CopiesInMemory() bool {
 // readsPaths reports whether an engine reads objects under a path.
 func (f *File) readsPaths() bool {
 	return slices.ContainsFunc(f.Engines, func(e Engine) bool { return e.readsPaths })
+}
+
+// readsFiles reports whether an engine reads objects as files, by descriptor or by path.
+func (f *File) readsFiles() bool {
+	return f.readsPaths() || slices.ContainsFunc(f.Engines, func(e Engine) bool { return e.readsFiles })
+}
+
+// streamMemory replaces the default of spool_memory if no engine reads files.
+const streamMemory = 16 << 20
+
+// spoolMemory returns the size up to which a stream stays in memory. If all engines get
+// streams, an object needs no file, unless the heap would be too small for several.
+func (f *File) spoolMemory() int64 {
+	usual := f.Limits.SpoolMemory
+	if usual != spool.Defaults().Memory || f.Store.Store == spool.Tmpfile || f.readsFiles() {
+		return usual
+	}
+	if f.inMemory == 0 {
+		return streamMemory
+	}
+	return max(usual, min(streamMemory, f.inMemory/heapShare))
 }
 
 // needsDirectory reports whether the spool needs a directory.

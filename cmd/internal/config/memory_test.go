@@ -50,3 +50,34 @@ func TestFitSpool(t *testing.T) {
 		})
 	}
 }
+
+// TestSpoolMemory checks that long streams stay in memory only where no engine wants a file.
+func TestSpoolMemory(t *testing.T) {
+	const kib, mib = 1 << 10, 1 << 20
+	for _, tt := range []struct {
+		name, engine, more string
+		memory             int64 // of the machine; 0: not known
+		want               int64
+	}{
+		{"descriptors", "backend = \"clamd\"\naddress = \"unix:/c\"\n", "", 0, 256 * kib},
+		{"stream over a Unix socket", "backend = \"clamd\"\naddress = \"unix:/c\"\ntransport = \"stream\"\n", "", 0, 16 * mib},
+		{"TCP", "backend = \"clamd\"\naddress = \"tcp:h:3310\"\n", "", 0, 16 * mib},
+		{"polyclam over TCP", "backend = \"polyclam\"\naddress = \"tcp:h:3310\"\n", "", 0, 16 * mib},
+		{"polyclam", "backend = \"polyclam\"\naddress = \"unix:/c\"\n", "", 0, 256 * kib},
+		{"built in", "backend = \"inspect\"\n", "", 0, 16 * mib},
+		{"paths", "backend = \"clamd\"\naddress = \"unix:/c\"\ntransport = \"path\"\n", "[spool]\ndirectory = \"/s\"\n", 0, 256 * kib},
+		{"one of two nodes", "backend = \"clamd\"\naddresses = [\"tcp:h:1\", \"unix:/c\"]\n", "", 0, 256 * kib},
+		{"set", "backend = \"inspect\"\n", "[limits]\nspool_memory = \"128KiB\"\n", 0, 128 * kib},
+		{"store on a disk", "backend = \"inspect\"\n", "[spool]\nstore = \"tmpfile\"\ndirectory = \"/s\"\n", 0, 256 * kib},
+		{"little memory", "backend = \"inspect\"\n", "", 1 << 30, 8 * mib},
+		{"very little memory", "backend = \"inspect\"\n", "", 16 * mib, 256 * kib},
+	} {
+		f := parsed(t, "[[listener]]\naddress = \"unix:/run/s\"\n[[engine]]\nname = \"e\"\n"+tt.engine+tt.more)
+		if tt.memory > 0 {
+			f.FitSpool(machine.Limit{N: tt.memory, From: "x"})
+		}
+		if got := f.Spool().Memory; got != tt.want {
+			t.Errorf("%s: %d, want %d", tt.name, got, tt.want)
+		}
+	}
+}

@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"os/user"
-	"polyclam/protocol/dataport"
 	"regexp"
 	"strconv"
 	"strings"
+
+	"polyclam/protocol/dataport"
+	"polyclam/proxy"
 )
 
 // Group is a group ID; the file has the ID or the name.
@@ -48,6 +50,27 @@ func (p *Ports) UnmarshalText(text []byte) error {
 	}
 	*p = Ports{First: uint16(first), Last: uint16(last)}
 	return nil
+}
+
+// Hash is a [proxy.HashMode]. The file may have true for "always" and false for "never".
+type Hash proxy.HashMode
+
+// UnmarshalBool implements [decode.BoolUnmarshaler].
+func (h *Hash) UnmarshalBool(always bool) {
+	*h = Hash(proxy.HashNever)
+	if always {
+		*h = Hash(proxy.HashAlways)
+	}
+}
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (h *Hash) UnmarshalText(text []byte) error {
+	switch m := proxy.HashMode(text); m {
+	case proxy.HashAlways, proxy.HashFound, proxy.HashNever:
+		*h = Hash(m)
+		return nil
+	}
+	return fmt.Errorf(`unknown value %q; known: always, found, never`, text)
 }
 
 // Pattern is a regular expression for the names of findings.

@@ -53,6 +53,7 @@ func homes() map[string]string {
 		place string
 		keys  any
 	}{
+		{"in [cache]", Cache{}},
 		{"in [http]", HTTP{}},
 		{"in [admin]", Admin{}},
 		{"in [[engine]]", Engine{}},

@@ -28,6 +28,7 @@ func validate(f *File, r *report) {
 	validatePolicy(f, r)
 	validateOnFind(f, r)
 	validateServices(f, r)
+	validateCache(f, r)
 	oneOf(r, "log.level", "value", f.Log.Level, Levels())
 	oneOf(r, "log.format", "value", f.Log.Format, []string{"json", "console", "auto"})
 }

@@ -24,6 +24,7 @@ func validateEngines(f *File, r *report) {
 		validateEngineName(e, r, at)
 		validateBackend(e, r, at)
 		validateNodes(e, r, at)
+		validateNames(e, r, at)
 		if !r.isBad(at) {
 			openEngine(e, r, at)
 		}
@@ -67,7 +68,7 @@ func validateNodes(e *Engine, r *report, at position.Path) {
 		r.fail(list, "the engine has both address and addresses; delete one of them")
 		return
 	case r.isGood(one):
-		validateAddress(r, one, e.Address, 1)
+		validateNode(r, one, e.Address)
 	case r.isGood(list) && len(e.Addresses) == 0:
 		r.fail(list, "no node in it; write at least one address, or delete the key")
 	}
@@ -77,7 +78,7 @@ func validateNodes(e *Engine, r *report, at position.Path) {
 		case slices.Contains(e.Addresses[:i], a):
 			r.fail(p, "%q is there twice; write each node once", a)
 		default:
-			validateAddress(r, p, a, 1)
+			validateNode(r, p, a)
 		}
 	}
 }
@@ -89,13 +90,16 @@ func openEngine(e *Engine, r *report, at position.Path) {
 		nodes = []string{e.Address}
 	}
 	for _, address := range nodes {
-		b, err := e.config.Open(address)
+		b, err := e.open(address)
 		if err != nil {
 			r.failKeys(at, err)
 			return
 		}
 		if p, ok := b.(backends.PathReader); ok && p.ReadsPaths() {
 			e.readsPaths = true
+		}
+		if p, ok := b.(backends.FileReader); ok && p.ReadsFiles() {
+			e.readsFiles = true
 		}
 		if c, ok := b.(io.Closer); ok {
 			c.Close()

@@ -30,6 +30,8 @@ func valueText(v reflect.Value) string {
 		return durationText(x)
 	case Age:
 		return x.text()
+	case CacheTTL:
+		return x.text()
 	case fs.FileMode:
 		return "0" + strconv.FormatUint(uint64(x), 8)
 	case Group:

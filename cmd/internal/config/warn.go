@@ -33,7 +33,9 @@ func warn(f *File, r *report) {
 	warnTimeouts(f, r)
 	warnLimits(f, r)
 	warnOnFind(f, r)
+	warnCacheTTL(f, r)
 	warnServices(f, r)
+	warnCache(f, r)
 	if f.Policy.Mode == policy.ByCategory {
 		r.warn("policy.action", "%q lets an object pass that an engine failed to scan, if another category with the action \"ok\" wins; %q does not", policy.ByCategory, policy.Strictest)
 	}

@@ -15,13 +15,14 @@ import (
 
 	"polyclam/cmd/internal/sockaddr"
 	"polyclam/cmd/internal/within"
+	"polyclam/proxy/local"
 )
 
 // UnixSocket is a listener on a Unix socket together with its file. It identifies the file by
 // inode, not by path: it neither changes nor removes a file that another program puts at the
 // path later.
 type UnixSocket struct {
-	*net.UnixListener
+	*local.Listener
 	path string
 	once sync.Once
 
@@ -44,7 +45,13 @@ func openUnix(path string, mode fs.FileMode, group int) (*UnixSocket, error) {
 		ln.Close()
 		return nil, err
 	}
-	s := &UnixSocket{UnixListener: ln, path: path, file: file}
+	served, err := local.Listen(ln)
+	if err != nil {
+		ln.Close()
+		file.Close()
+		return nil, err
+	}
+	s := &UnixSocket{Listener: served, path: path, file: file}
 	if err := s.SetAccess(mode, group); err != nil {
 		s.Close()
 		return nil, err
@@ -123,7 +130,7 @@ const unlinkGrace = time.Second
 // system that hangs delays it by unlinkGrace at most.
 func (s *UnixSocket) Close() error {
 	s.once.Do(func() { within.Limit(unlinkGrace, s.remove) })
-	return s.UnixListener.Close()
+	return s.Listener.Close()
 }
 
 func (s *UnixSocket) remove() {

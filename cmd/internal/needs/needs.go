@@ -88,6 +88,7 @@ func descriptors(f *config.File) Need {
 	limits := f.ProxyLimits()
 	need := Need{
 		{ownDescriptors, "the daemon itself"},
+		{spool.MaxKept, "memory of the spool that is kept for the next objects"},
 		{listenerDescriptors * int64(len(f.Listeners)+len(f.Services)), "2 for each listener"},
 		{proxy.DescriptorsPerConnection * int64(f.Limits.Connections), "2 x limits.connections"},
 		{int64(limits.SessionObjects()), "objects of sessions: limits.connections / 16, session_scans at least"},
@@ -203,6 +204,12 @@ func memory(f *config.File) Need {
 		{waitingMemory * int64(f.Limits.Waiting), "2 KiB x limits.waiting"},
 		{receiveMemory(int64(f.Limits.Connections)), "receive buffers: 16 KiB x limits.connections, 128 KiB for the first 64"},
 	}
+	if f.Cache.Memory > 0 {
+		need = append(need, Term{f.Cache.Memory, "cache.memory"})
+	}
+	if n := s.Segments(); n > 4<<20 {
+		need = append(need, Term{n, "free memory for streams that stay in memory"})
+	}
 	if n, what := services(f); n > 0 {
 		need = append(need, Term{serviceMemory * n, "64 KiB x " + what})
 	}
@@ -237,7 +244,7 @@ func Heap(f *config.File) int64 {
 // perScan returns how much memory one scan takes.
 func perScan(u *config.Engine) int64 { return scanMemory + u.ScanMemory() }
 
-func nodes(u *config.Engine) int64 { return int64(max(1, len(u.Addresses))) }
+func nodes(u *config.Engine) int64 { return int64(u.MostNodes()) }
 
 // slots returns how many scans an engine runs concurrently.
 func slots(u *config.Engine) int64 { return int64(u.MaxScans) * nodes(u) }

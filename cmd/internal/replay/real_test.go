@@ -91,6 +91,7 @@ error_regex = '^Error: '
 [spool]
 directory = "${DIR}/tmp"
 [log]
+sha256 = "always"
 level = "info"
 `
 

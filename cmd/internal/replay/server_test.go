@@ -188,9 +188,9 @@ func runServer(t *testing.T, f *config.File, n int) string {
 	defer sp.Close()
 	profile := f.Listeners[0].Profile()
 	cfg := &proxy.Config{
-		Listeners:   []proxy.Listener{{Address: f.Listeners[0].Address, Profile: profile, Policy: f.ListenerPolicy(&f.Listeners[0])}},
-		Limits:      proxy.DefaultLimits(),
-		HashObjects: true,
+		Listeners: []proxy.Listener{{Address: f.Listeners[0].Address, Profile: profile, Policy: f.ListenerPolicy(&f.Listeners[0])}},
+		Limits:    proxy.DefaultLimits(),
+		Hash:      proxy.HashAlways,
 	}
 	for i := range f.Engines {
 		e := &f.Engines[i]
@@ -364,5 +364,70 @@ func compareRuns(t *testing.T, log string, j *Judge, second map[string]Verdict, 
 		t.Errorf("%d differ from their own configuration", different)
 	case !own && different < len(second)/20:
 		t.Errorf("only %d of %d differ, so nothing was tested", different, len(second))
+	}
+}
+
+// fromCache returns a log in which the results of every engine that was not cancelled come
+// from the cache, as proxy/audit.go writes that.
+func fromCache(t *testing.T, log string) string {
+	t.Helper()
+	var b strings.Builder
+	for i, text := range strings.Split(strings.TrimSuffix(log, "\n"), "\n") {
+		var fields map[string]any
+		if err := json.Unmarshal([]byte(text), &fields); err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range fields["engines"].(map[string]any) {
+			if e := e.(map[string]any); e["cancelled"] == nil {
+				e["cached"], e["cached_age_ms"] = []string{"memory", "shared", "joined"}[i%3], i
+				delete(e, "node")
+			}
+		}
+		delete(fields, "sha256") // [log] sha256 may leave it out
+		out, err := json.Marshal(fields)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.Write(append(out, '\n'))
+	}
+	return b.String()
+}
+
+// TestCachedReports checks that results from the cache are judged as those of engines are.
+func TestCachedReports(t *testing.T) {
+	const listener = "[[listener]]\naddress = \"unix:/run/polyclam/clamd.sock\"\n"
+	read := func(text string) *config.File {
+		f, err := config.Parse("x.toml", []byte(listener+text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	a := read(configA)
+	log := runServer(t, a, 300)
+	cached := fromCache(t, log)
+	if strings.Count(cached, `"cached"`) < 300 {
+		t.Fatal("no results from the cache")
+	}
+	for name, f := range map[string]*config.File{"a": a, "b": read(configB), "c": read(configC)} {
+		j := NewJudge(t.Context(), f, net.DefaultResolver)
+		compare := func(log string) string {
+			r, err := NewReader(strings.NewReader(log))
+			if err != nil {
+				t.Fatal(err)
+			}
+			s, err := Compare(r, j, 1000)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text, _ := json.Marshal(s)
+			if s.Judged < 200 || name == "a" && s.Different > 0 {
+				t.Errorf("%s: %d judged, %d different", name, s.Judged, s.Different)
+			}
+			return string(text)
+		}
+		if fresh, cached := compare(log), compare(cached); fresh != cached {
+			t.Errorf("%s: fresh results give\n%s\nresults from the cache\n%s", name, fresh, cached)
+		}
 	}
 }

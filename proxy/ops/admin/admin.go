@@ -39,6 +39,7 @@ const WarningPrefix = "warning: "
 func Handler(s *proxy.Server, c Controls, log zerolog.Logger) http.Handler {
 	h := newHandler(c, log, why(s))
 	h.snapshot, h.sets = s.Snapshot, s.EngineSets
+	h.cache = func() flusher { return s.Cache() }
 	h.engines = func() (list []steered) {
 		for _, e := range s.Engines() {
 			list = append(list, e)
@@ -49,7 +50,7 @@ func Handler(s *proxy.Server, c Controls, log zerolog.Logger) http.Handler {
 }
 
 func newHandler(c Controls, log zerolog.Logger, why http.Handler) *handler {
-	h := &handler{controls: c, log: log, checks: make(places, maxChecks), reloads: make(places, maxReloads), checkTime: checkTime, reloadTime: reloadTime}
+	h := &handler{controls: c, log: log, checks: make(places, maxChecks), reloads: make(places, maxReloads), checkTime: checkTime, reloadTime: reloadTime, flushes: make(places, maxFlushes), flushTime: flushTime}
 	h.routes = map[string]route{
 		"/node/drain":  {http.MethodPost, command(h.drain)},
 		"/node/resume": {http.MethodPost, command(h.resume)},
@@ -58,6 +59,8 @@ func newHandler(c Controls, log zerolog.Logger, why http.Handler) *handler {
 		"/reload":      {http.MethodPost, command(h.reload)},
 		"/health":      {http.MethodPost, command(h.checkHealth)},
 		"/status":      {http.MethodGet, h.status},
+		"/cache":       {http.MethodGet, h.cacheStats},
+		"/cache/flush": {http.MethodPost, command(h.flushCache)},
 		"/why":         {http.MethodGet, why.ServeHTTP},
 	}
 	return h
@@ -79,6 +82,7 @@ type handler struct {
 	engines   func() []steered           // of the newest configuration
 	sets      func() map[string][]string // the engines of each listener that does not use all
 	snapshot  func() proxy.Snapshot
+	cache     func() flusher // of the newest configuration
 	controls  Controls
 	log       zerolog.Logger
 	routes    map[string]route
@@ -87,6 +91,9 @@ type handler struct {
 
 	reloads    places // for requests that wait for a reload
 	reloadTime time.Duration
+
+	flushes   places // for requests that wait for the shared store of the cache
+	flushTime time.Duration
 
 	// mu lets one command at a time look at the engines and change them, so that two
 	// commands cannot each take out one of the last two nodes.

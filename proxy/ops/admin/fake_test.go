@@ -169,6 +169,12 @@ func newWorld(t *testing.T, c Controls, engines ...*fakeEngine) *world {
 	return w
 }
 
+// request returns a request that is not sent.
+func request(ctx context.Context) *http.Request {
+	r, _ := http.NewRequestWithContext(ctx, http.MethodPost, "http://admin/", nil)
+	return r
+}
+
 // do sends a request, and returns the status and the body of the answer.
 func (w *world) do(method, path, body string) (int, string) {
 	w.t.Helper()

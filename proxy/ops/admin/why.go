@@ -60,6 +60,7 @@ func escaped(s *record.Scan) *record.Scan {
 	out.Engines = nil
 	for _, e := range s.Engines {
 		e.Engine, e.Node, e.Detail, e.Error = escape(e.Engine), escape(e.Node), escape(e.Detail), escape(e.Error)
+		e.Cached = escape(e.Cached)
 		e.Names = escapeAll(e.Names)
 		var ruled []record.Ruled
 		for _, r := range e.Ruled {

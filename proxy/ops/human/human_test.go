@@ -17,6 +17,37 @@ func TestAge(t *testing.T) {
 	}
 }
 
+func TestFromCache(t *testing.T) {
+	for _, c := range []struct {
+		source string
+		age    time.Duration
+		want   string
+	}{
+		{"", time.Hour, ""},
+		{"memory", 12 * time.Second, "from the cache (memory), scanned 12 seconds ago"},
+		{"shared", 3*time.Hour + time.Minute, "from the cache (shared), scanned 3 hours ago"},
+		{"shared", -time.Minute, "from the cache (shared), scanned 0 seconds ago"}, // the clock of another host
+		{"joined", time.Millisecond, "from an identical scan that was under way"},
+	} {
+		if got := FromCache(c.source, c.age); got != c.want {
+			t.Errorf("FromCache(%q, %v) = %q, want %q", c.source, c.age, got, c.want)
+		}
+	}
+}
+
+func TestPercent(t *testing.T) {
+	for _, c := range []struct {
+		part, whole uint64
+		want        string
+	}{
+		{0, 0, "-"}, {0, 7, "0 %"}, {7, 7, "100 %"}, {1, 1000, "<1 %"}, {999, 1000, ">99 %"}, {1, 2, "50 %"}, {2, 3, "67 %"}, {1 << 63, 1<<64 - 1, "50 %"},
+	} {
+		if got := Percent(c.part, c.whole); got != c.want {
+			t.Errorf("Percent(%d, %d) = %q, want %q", c.part, c.whole, got, c.want)
+		}
+	}
+}
+
 func TestClock(t *testing.T) {
 	now := time.Date(2026, 11, 23, 13, 48, 0, 0, time.Local)
 	for at, want := range map[time.Time]string{

@@ -58,6 +58,9 @@ func (n *Node) Remarks() (out []string) {
 	if n.OlderBy > 0 {
 		out = append(out, fmt.Sprintf("its signatures are %s older than those of %s", human.Age(time.Duration(n.OlderBy)*time.Second), n.OlderThan))
 	}
+	if n.NameReason != "" && n.FoundAs != n.Address {
+		out = append(out, fmt.Sprintf("its name %s was last answered %s ago, and the last known addresses stay in use: %s", n.FoundAs, human.Age(time.Duration(n.NameAge)*time.Second), n.NameReason))
+	}
 	if n.Withheld > 0 {
 		out = append(out, fmt.Sprintf("it died or hung three times on %s, and does not get them for a while (poison_time)", human.Plural(n.Withheld, "object")))
 	}

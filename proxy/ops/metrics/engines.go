@@ -77,6 +77,14 @@ var nodeFamilies = []family{
 		eachNode(func(n nodeState, w *writer) { w.put(n.OlderBy.Seconds(), n.engine, n.label) }), nil},
 	{"polyclam_signatures_stale", gauge, "Whether the signatures of the node are older than max_signature_age.", []string{"engine", "node"},
 		eachNode(func(n nodeState, w *writer) { w.flag(n.Stale, n.engine, n.label) }), nil},
+	{"polyclam_name_nodes", gauge, "The addresses in use of a name that name servers resolve.", []string{"engine", "name"},
+		eachName(func(n nameState, w *writer) { w.put(float64(n.Nodes), n.engine, n.label) }), nil},
+	{"polyclam_name_unused_addresses", gauge, "The addresses of the name beyond max_nodes.", []string{"engine", "name"},
+		eachName(func(n nameState, w *writer) { w.put(float64(n.NotUsed), n.engine, n.label) }), nil},
+	{"polyclam_name_answered_timestamp_seconds", gauge, "When the name was last answered, in seconds since 1970. Missing: never.", []string{"engine", "name"},
+		eachName(func(n nameState, w *writer) { w.time(n.Answered, n.engine, n.label) }), nil},
+	{"polyclam_name_failures_total", counter, "Lookups of the name without a complete answer. The last known addresses stay in use.", []string{"engine", "name"},
+		eachName(func(n nameState, w *writer) { w.put(float64(n.Failures), n.engine, n.label) }), nil},
 }
 
 // nodeStates are all states of a node.

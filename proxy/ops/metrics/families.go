@@ -15,7 +15,7 @@ const (
 
 // families returns all families.
 func families() []family {
-	return slices.Concat(serverFamilies, scanFamilies, resourceFamilies, engineFamilies, nodeFamilies)
+	return slices.Concat(serverFamilies, scanFamilies, resourceFamilies, cacheFamilies, engineFamilies, nodeFamilies)
 }
 
 // serverFamilies are about the daemon.

@@ -19,6 +19,7 @@ import (
 	"polyclam/protocol"
 	"polyclam/protocol/extended"
 	"polyclam/proxy"
+	"polyclam/proxy/cache"
 	"polyclam/proxy/count"
 	"polyclam/proxy/engine"
 	"polyclam/proxy/files"
@@ -48,8 +49,15 @@ func fullSnapshot() proxy.Snapshot {
 		Expected:    []proxy.ScanCount{{Listener: "unix:/s", Command: protocol.VerbInstream, Category: backends.SWErr, Action: policy.Tempfail}},
 		Connections: proxy.Connections{Served: 1, Waiting: 2, Limit: 3, WaitingLimit: 4, Handshakes: 5, HandshakesLimit: 6},
 		Spool:       spool.Stats{Used: 10, Total: 20}, Files: files.Stats{Limit: 64}, OnFind: hook.Stats{Runs: 1}, LogLinesLost: 11,
+		Cache: cache.Stats{
+			Memory:  cache.MemoryStats{Limit: 32 << 20, Bytes: 12, Entries: 13, Hits: 14, Misses: 15, Added: 16, Evicted: 17},
+			Shared:  &cache.SharedStats{Address: "redis.example:6379", State: "down", Reason: "connection refused", Hits: 18, Misses: 19, Added: 20, Late: 21, Failed: 22, Skipped: 23, Forged: 24, Dropped: 25},
+			Pending: cache.PendingStats{Waiting: 26, Confirmed: 27, Dropped: 28},
+		},
 		Engines: []engine.Status{{
 			Name: "clamav", Kind: "clamd", Required: true, Mode: engine.On, Slots: 10, Counters: counters,
+			Cache: engine.CacheCounters{Memory: 1, Shared: 2, Joined: 3, Misses: 4, NotCacheable: 5},
+			Names: []engine.NameStatus{{Address: "dns:clamd.example:3310", Nodes: 2, NotUsed: 1, Answered: time.Unix(1.99e9, 0), Failures: 3}},
 			Nodes: []engine.NodeStatus{{
 				Address: "unix:/c", State: "up", Usable: true, Counters: counters, Version: "ClamAV 1.4.6", DatabaseTime: time.Unix(1.8e9, 0),
 				Canary: engine.Canary{Time: time.Unix(1.99e9, 0), Clean: backends.OK, EICAR: backends.Virus, Mail: backends.OK},
@@ -165,6 +173,27 @@ func TestHostileNames(t *testing.T) {
 		c.Stdin = strings.NewReader(own(text))
 		if out, err := c.CombinedOutput(); err != nil {
 			t.Errorf("promtool check metrics: %v\n%s", err, out)
+		}
+	}
+}
+
+// TestNoSharedStore checks that counters of the shared store begin at 0 without one, but that
+// nothing says it is down. What it says about itself is in no label.
+func TestNoSharedStore(t *testing.T) {
+	snap := fullSnapshot()
+	snap.Cache.Shared.Reason, snap.Cache.Shared.State = strings.Repeat("x", 100_000)+"\nevil 1", "evil"
+	if text := own(scrape(t, snap)); !strings.Contains(text, "\npolyclam_cache_shared_up 0\n") || strings.Contains(text, "evil") {
+		t.Error("a shared store in no known state is not down, or is in a label")
+	}
+	snap.Cache.Shared = nil
+	text := own(scrape(t, snap))
+	if strings.Contains(text, "polyclam_cache_shared_up") {
+		t.Error("there is no shared store, and it has a state")
+	}
+	for _, line := range []string{`polyclam_cache_hits_total{store="shared"} 0`, `polyclam_cache_hits_total{store="memory"} 14`,
+		`polyclam_cache_shared_failures_total{kind="late"} 0`, "polyclam_cache_shared_rejected_total 0"} {
+		if !strings.Contains(text, line+"\n") {
+			t.Errorf("%s is missing", line)
 		}
 	}
 }

@@ -16,6 +16,12 @@ type engineState struct {
 	engine.Status
 	label string
 	nodes []nodeState
+	names []nameState
+}
+
+type nameState struct {
+	engine.NameStatus
+	engine, label string
 }
 
 type nodeState struct {
@@ -40,6 +46,10 @@ func newState(snap proxy.Snapshot) *state {
 			}
 			es.nodes = append(es.nodes, ns)
 		}
+		addresses := labels{}
+		for _, n := range e.Names {
+			es.names = append(es.names, nameState{n, es.label, addresses.unique(n.Address)})
+		}
 		s.engines = append(s.engines, es)
 	}
 	return s
@@ -59,6 +69,17 @@ func eachNode(write func(n nodeState, w *writer)) func(*state, *writer) {
 	return func(s *state, w *writer) {
 		for _, e := range s.engines {
 			for _, n := range e.nodes {
+				write(n, w)
+			}
+		}
+	}
+}
+
+// eachName returns the write function of a family with metrics for each name.
+func eachName(write func(n nameState, w *writer)) func(*state, *writer) {
+	return func(s *state, w *writer) {
+		for _, e := range s.engines {
+			for _, n := range e.names {
 				write(n, w)
 			}
 		}

@@ -59,16 +59,19 @@ func TestGoldenHasWhatMatters(t *testing.T) {
 			"<title>ok: polyclam on mx1.example.org</title>", "<strong>ok</strong>everything is usable</p>", "version 1.0.0, up 3 days", ">14:05:00 UTC</time>",
 			">up</span>", "clamd, required</span>", "inspect, optional</span>", "3 of 24 slots in use, 0 waiting", "ClamAV 1.4.6/27500", "9 hours", "p50 ", ">p95 ",
 			"Win.Trojan.Emotet-9951800-0", "4XaB90k3zQ", "uid 108 (defang)", ">512 MiB</td>", "Lines of the log lost", "Connections not allowed", "Handshakes failed", "Not scanned: too many scans",
+			"61,804 results, 21 MiB of 32 MiB", "<div>18 %</div>", "tcp:redis.example.org:6379", "98,114 hits, 1,701,298 misses", "from the cache (shared), scanned 7 minutes ago", "612,204 confirmed, 44 dropped",
 		},
 		"degraded": {
 			"<strong>degraded</strong>polyclamd is up; 1 of 2 nodes of clamav is down; the signatures of sophos are 9 days old; inspect (optional) is down: ",
 			"the configuration on disk is refused since ", "clamav tcp:10.0.0.2:3310 is down: connection refused. Is the engine running", ">old</span>", "limited to 6", "stops at the first heuristic match",
+			`<span class="badge warn">down</span> tcp:redis.example.org:6379</div><div class="warn">cannot connect: connection refused</div>`, `<span class="badge bad">3</span>`,
+			"the shared store of the cache is down, so objects are scanned that other hosts have scanned: cannot connect",
 		},
 		"failing": {
 			"<strong>failing</strong>every scan is answered with ERROR: sophos (required) at unix:/run/savdi/sssp.sock is down: the socket does not exist", "draining: ",
 			"not ready for load balancers: the spool is full", "4 hang in a file system", ">1,830</td>", "9 uploads wait for room",
 		},
-		"empty": {"<strong>ok</strong>polyclamd is up; clamav is not yet checked", ">unknown</span>", "no scans", "None. Records of recent scans"},
+		"empty": {"<strong>ok</strong>polyclamd is up; clamav is not yet checked", ">unknown</span>", "no scans", "None. Records of recent scans", "Off: every object is scanned."},
 	} {
 		body := rendered(t, pagetest.Scenes[name](), Options{Scans: true})
 		for _, part := range parts {

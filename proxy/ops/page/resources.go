@@ -51,6 +51,7 @@ func resources(s *proxy.Snapshot) []resource {
 		newResource("Spool", s.Spool.Used, s.Spool.Total, human.Size, spoolNote(s)),
 		newResource("Memory", p.Memory, s.Server.MemoryLimit, human.Size, group),
 		newResource("Memory managed by Go", p.GoMemory, goLimit, human.Size, ""),
+		newResource("Memory of the cache", s.Cache.Memory.Bytes, s.Cache.Memory.Limit, human.Size, ""),
 		newResource("Descriptors", int64(p.Descriptors), int64(min(p.DescriptorLimit, math.MaxInt64)), number, ""),
 		newResource("Threads for files of clients", int64(s.Files.Busy), int64(s.Files.Limit), number, threadsNote(&s.Files)),
 		newResource("Threads for hashes", int64(s.Hashing.Busy), int64(s.Hashing.Limit), number, threadsNote(&s.Hashing)),

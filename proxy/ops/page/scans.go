@@ -21,6 +21,7 @@ type scanRow struct {
 	Name, Engine            cut
 	Object, Client          cut
 	Listener, ID, Tag       cut
+	Cached                  string // where the engine's result came from, if it was not asked
 }
 
 func newScans(scans []*record.Scan, now time.Time) *scansView {
@@ -37,7 +38,7 @@ func newScan(s *record.Scan, now time.Time) scanRow {
 		Category: shown(string(s.Category), maxName).Text, Action: shown(s.Action, maxName).Text, Class: warn,
 		Name: shown(strings.Join(s.Names, ", "), maxName), Engine: shown(s.Engine, maxName),
 		Object: shown(s.Object, maxName), Client: shown(s.Client, maxName), Listener: shown(s.Listener, maxName),
-		ID: shown(s.ID, maxName), Tag: shown(s.Tag, maxName),
+		ID: shown(s.ID, maxName), Tag: shown(s.Tag, maxName), Cached: fromCache(s),
 	}
 	if s.Category == backends.Virus || s.Category == backends.Suspicious {
 		r.Class = bad

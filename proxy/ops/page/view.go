@@ -30,6 +30,7 @@ type view struct {
 	Notes                 []note
 	Engines               []engineView
 	Verdicts              verdictsView
+	Cache                 cacheView
 	Scans                 *scansView // nil: not shown
 	Resources             []resource
 	Losses                []loss
@@ -59,6 +60,7 @@ func (p *Page) view(s *proxy.Snapshot, scans []*record.Scan) *view {
 		Icon:      icons[c.State],
 		Notes:     notes(s, nodes),
 		Engines:   p.engines(s, nodes),
+		Cache:     newCacheView(s),
 		Resources: resources(s),
 		Losses:    losses(s),
 	}
@@ -107,6 +109,9 @@ func notes(s *proxy.Snapshot, nodes []judge.Node) (list []note) {
 	}
 	for _, text := range judge.ModeRemarks(nodes) {
 		say(text, "")
+	}
+	if text := cacheNote(s); text != "" {
+		say(text, warn)
 	}
 	if more := len(list) - maxNotes; more > 0 {
 		list = append(list[:maxNotes], note{Text: "and " + human.Plural(int64(more), "more note") + ", see polyclam status"})

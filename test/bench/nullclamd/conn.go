@@ -2,6 +2,7 @@ package nullclamd
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/binary"
 	"strconv"
 
@@ -20,9 +21,14 @@ const (
 	inData
 )
 
+// version names no database, so that a proxy caches no results: the bench sends the same
+// object many times.
+const version = "ClamAV 1.4.6"
+
 // conn is one client.
 type conn struct {
 	fd      int
+	server  *Server
 	file    int // received and not yet used
 	holds   bool
 	place   place
@@ -40,6 +46,17 @@ type conn struct {
 // eicarBegin is enough of the EICAR test file to recognise it, and too little for a
 // scanner to detect this program.
 var eicarBegin = testfile.EICAR()[:11]
+
+// eicarInMail is the same in base64. It is looked for in the first mailHead bytes of an
+// object.
+var eicarInMail = []byte(base64.StdEncoding.EncodeToString(testfile.EICAR()[:12]))
+
+const mailHead = 1 << 10
+
+// isBad reports whether an object that begins with p is the test file, or a mail with it.
+func isBad(p []byte) bool {
+	return bytes.HasPrefix(p, eicarBegin) || bytes.Contains(p[:min(len(p), mailHead)], eicarInMail)
+}
 
 // feed takes p and answers what is complete. It reads files into scratch. It reports
 // whether the connection stays open.
@@ -109,7 +126,7 @@ func (c *conn) begin(line []byte) bool {
 	case "PING":
 		return c.answer("PONG")
 	case "VERSION":
-		return c.answer("ClamAV 1.4.6")
+		return c.answer(version)
 	}
 	return false
 }
@@ -132,7 +149,7 @@ func (c *conn) header(p []byte) ([]byte, bool) {
 
 func (c *conn) data(p []byte) []byte {
 	if !c.begun {
-		c.begun, c.bad = true, bytes.HasPrefix(p, eicarBegin)
+		c.begun, c.bad = true, isBad(p[:min(int64(len(p)), c.left)])
 	}
 	n := min(int64(len(p)), c.left)
 	c.left -= n
@@ -156,7 +173,7 @@ func (c *conn) fildes(buf []byte) bool {
 			return false
 		}
 		if off == 0 {
-			bad = bytes.HasPrefix(buf[:n], eicarBegin)
+			bad = isBad(buf[:n])
 		}
 		off += int64(n)
 		if n < len(buf) {
@@ -192,10 +209,15 @@ func (c *conn) drop() {
 }
 
 func (c *conn) verdict(object string, bad bool) bool {
+	text := ": OK"
 	if bad {
-		return c.answer(object, ": Eicar-Test-Signature FOUND")
+		text = ": Eicar-Test-Signature FOUND"
 	}
-	return c.answer(object, ": OK")
+	if c.server != nil && c.server.Delay > 0 {
+		c.server.later(c, object, text)
+		return true
+	}
+	return c.answer(object, text)
 }
 
 // answer sends one record. Outside a session it is the last on the connection.

@@ -10,16 +10,21 @@ import (
 	"testing"
 	"time"
 
+	"polyclam/backends/testfile"
 	"polyclam/protocol"
 )
 
-func serve(t *testing.T) *protocol.Client {
+func serve(t *testing.T) *protocol.Client { return serveSlow(t, 0) }
+
+// serveSlow serves with a delay.
+func serveSlow(t *testing.T, delay time.Duration) *protocol.Client {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "s")
 	s, err := Listen(path)
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.Delay = delay
 	ended := make(chan error, 1)
 	go func() { ended <- s.Serve() }()
 	t.Cleanup(func() {
@@ -52,7 +57,7 @@ func TestServer(t *testing.T) {
 	if err := c.Ping(ctx); err != nil {
 		t.Error(err)
 	}
-	if v, err := c.Version(ctx); v != "ClamAV 1.4.6" || err != nil {
+	if v, err := c.Version(ctx); v != version || err != nil {
 		t.Errorf("version %q, %v", v, err)
 	}
 	bad := append([]byte(nil), eicarBegin...)
@@ -66,7 +71,8 @@ func TestServer(t *testing.T) {
 		{"large", bytes.Repeat([]byte("abc"), 300_000), false},
 		{"file of one buffer", make([]byte, readBuffer), false},
 		{"test file", bad, true},
-		{"test file behind a byte", append([]byte(" "), bad...), false},
+		{"mail with the test file", testfile.MailedEICAR(testfile.Nonce{1}), true},
+		{"test file after a byte", append([]byte(" "), bad...), false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s, err := c.Open(ctx)
@@ -110,5 +116,50 @@ func TestPieces(t *testing.T) {
 	var reply bytes.Buffer
 	if _, err := reply.ReadFrom(nc); err != nil || reply.String() != "stream: OK\x00" {
 		t.Errorf("%q, %v", reply.String(), err)
+	}
+}
+
+// TestDelay checks that delayed scans run beside each other, that each gets its own answer,
+// and that clients that left do not disturb.
+func TestDelay(t *testing.T) {
+	const delay = 30 * time.Millisecond
+	c := serveSlow(t, delay)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	gone, err := net.Dial("unix", c.Address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone.Write([]byte("zINSTREAM\x00\x00\x00\x00\x00"))
+	gone.Close()
+	const clients = 40
+	failed := make(chan error, clients)
+	for i := range clients {
+		go func() {
+			object := []byte("clean")
+			if i%2 == 1 {
+				object = testfile.EICAR()
+			}
+			for range 3 {
+				begin := time.Now()
+				r, err := c.Instream(ctx, bytes.NewReader(object))
+				if err == nil && r.Found() != (i%2 == 1) {
+					err = errors.New("the answer of another object")
+				}
+				if err == nil && time.Since(begin) < delay {
+					err = errors.New("too early")
+				}
+				if err != nil {
+					failed <- err
+					return
+				}
+			}
+			failed <- nil
+		}()
+	}
+	for range clients {
+		if err := <-failed; err != nil {
+			t.Error(err)
+		}
 	}
 }

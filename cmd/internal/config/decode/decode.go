@@ -11,7 +11,7 @@
 //
 // An int64 is a size in bytes; other numbers are ints, or float64s with a range. An
 // fs.FileMode is written in octal, "0660". Strings of other types are decoded by
-// [encoding.TextUnmarshaler].
+// [encoding.TextUnmarshaler], and those that may also be true or false by [BoolUnmarshaler].
 package decode
 
 import (
@@ -29,6 +29,12 @@ import (
 type Fault struct {
 	Path position.Path
 	Text string // what is wrong, and what to write
+}
+
+// A BoolUnmarshaler is a value that is written as a string or as true or false.
+type BoolUnmarshaler interface {
+	encoding.TextUnmarshaler
+	UnmarshalBool(b bool)
 }
 
 // A Preparer is a table whose keys depend on each other.
@@ -59,6 +65,9 @@ func Keys(table any) []string {
 	}
 	return names
 }
+
+// A List is an array of strings. A file may have one string instead, as its only element.
+type List []string
 
 type field struct {
 	name   string
@@ -156,6 +165,10 @@ func (d *decoder) value(path position.Path, v any, to field) {
 // slice decodes an array. Elements with faults become zero values.
 func (d *decoder) slice(path position.Path, v any, to reflect.Value) {
 	element := to.Type().Elem()
+	if one, isText := v.(string); isText && to.Type() == reflect.TypeFor[List]() {
+		to.Set(reflect.ValueOf(List{one}))
+		return
+	}
 	values, ok := v.([]any)
 	if tables, are := v.([]map[string]any); are {
 		for _, t := range tables {

@@ -59,6 +59,8 @@ type document struct {
 	Mode     fs.FileMode       `toml:"mode"`
 	Word     word              `toml:"word"`
 	List     []string          `toml:"list"`
+	Either   List              `toml:"either"`
+	Other    List              `toml:"other"`
 	Table    row               `toml:"table"`
 	Rows     []row             `toml:"rows"`
 	Map      map[string]string `toml:"map"`
@@ -97,6 +99,8 @@ any = "0s"
 mode = "0640"
 word = "abc"
 list = []
+either = "a"
+other = ["a", "b"]
 table = { text = "t", int = 1 }
 map = { a = "1", "b.c" = "2" }
 [[rows]]
@@ -110,7 +114,7 @@ other = 1
 `)
 	want := document{
 		inner: inner{Wait: 90 * time.Second}, Text: "t", Flag: true, Count: 10, Free: -5, Rate: 0.5, Size: 100 << 20, Positive: 1,
-		Mode: 0o640, Word: "ABC", List: []string{}, Table: row{"t", 1}, Rows: []row{{Int: 1}, {Text: "second"}},
+		Mode: 0o640, Word: "ABC", List: []string{}, Either: List{"a"}, Other: List{"a", "b"}, Table: row{"t", 1}, Rows: []row{{Int: 1}, {Text: "second"}},
 		Map: map[string]string{"a": "1", "b.c": "2"}, Prepared: prepared{true, row{"default", 7}},
 	}
 	if !reflect.DeepEqual(got, want) || len(faults) > 0 {
@@ -153,6 +157,7 @@ func TestFaults(t *testing.T) {
 		{`word = 2026-11-23`, "word: must be a string in quotes, not a date or time"},
 		{`list = "a"`, `list: must be an array, for example ["..."], not a string`},
 		{`list = ["a", 7]`, `list[1]: must be a string in quotes, not an integer`},
+		{`either = 7`, `either: must be an array, for example ["..."], not an integer`},
 		{`table = "none"`, "table: must be a table, for example [table], not a string"},
 		{`table = { txt = 1 }`, `table.txt: unknown txt in "table", not [text int]`},
 		{`rows = "none"`, "rows: must be an array of tables, for example [[rows]], not a string"},
@@ -177,8 +182,8 @@ func TestAllFaults(t *testing.T) {
 text = 1
 list = [1, "two"]
 map = { a = 1, b = "2" }
-[[other]]
-[[other]]
+[[more]]
+[[more]]
 [[rows]]
 int = "x"
 text = "kept"
@@ -186,7 +191,7 @@ text = "kept"
 	want := []string{
 		"list[0]: must be a string in quotes, not an integer",
 		"map.a: must be a string in quotes, not an integer",
-		`other[0]: unknown other in ""`, `other[1]: unknown other in ""`,
+		`more[0]: unknown more in ""`, `more[1]: unknown more in ""`,
 		"rows[0].int: must be a number, not a string",
 		"text: must be a string in quotes, not an integer",
 	}
@@ -207,7 +212,7 @@ func TestKeys(t *testing.T) {
 	if got := Keys(inner{}); !reflect.DeepEqual(got, []string{"wait"}) {
 		t.Errorf("Keys = %q", got)
 	}
-	if a, b := Keys(document{}), Keys(&document{}); !reflect.DeepEqual(a, b) || a[0] != "wait" || len(a) != 16 {
+	if a, b := Keys(document{}), Keys(&document{}); !reflect.DeepEqual(a, b) || a[0] != "wait" || len(a) != 18 {
 		t.Errorf("Keys = %q, of a pointer %q", a, b)
 	}
 }

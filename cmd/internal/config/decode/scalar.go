@@ -23,6 +23,12 @@ func setScalar(to reflect.Value, v any, limits string) (isScalar bool, err error
 		return true, setSize(p, v)
 	case *fs.FileMode:
 		return true, setMode(p, v)
+	case BoolUnmarshaler:
+		if b, ok := v.(bool); ok {
+			p.UnmarshalBool(b)
+			return true, nil
+		}
+		return true, setText(p, v)
 	case encoding.TextUnmarshaler:
 		return true, setText(p, v)
 	}

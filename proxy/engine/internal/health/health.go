@@ -122,6 +122,12 @@ func (n *Node) Reset() {
 // Retire marks a node that is no longer configured.
 func (n *Node) Retire() { n.retired = true }
 
+// Revive undoes Retire. The node keeps its state, and is checked soon.
+func (n *Node) Revive() {
+	n.retired = false
+	n.CheckSoon()
+}
+
 // Retired reports whether the node is no longer configured.
 func (n *Node) Retired() bool { return n.retired }
 

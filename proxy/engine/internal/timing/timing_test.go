@@ -1,6 +1,7 @@
 package timing
 
 import (
+	"math"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -61,14 +62,35 @@ func TestSlowness(t *testing.T) {
 			want    float64
 		}{
 			{"ten times", 100 * time.Millisecond, 0, 10},
-			{"half forgotten", 100 * time.Millisecond, ForgetTime, 5},
-			{"forgotten", 100 * time.Millisecond, 10 * ForgetTime, 1},
+			{"half forgotten", 100 * time.Millisecond, LongForgetTime, 5},
+			{"forgotten", 100 * time.Millisecond, 10 * LongForgetTime, 1},
 			{"twice is not slow", 500 * time.Millisecond, 0, 1},
 			{"the fastest itself", time.Second, 0, 1},
 		} {
 			if got := times.Slowness(tt.fastest, now.Add(tt.after)); got != tt.want {
 				t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
 			}
+		}
+		const fastest = 100 * time.Millisecond
+		pass := func(n int) {
+			for range n {
+				times.Pass()
+			}
+		}
+		pass(forgetScans)
+		if got := times.Slowness(fastest, now); got != 10 {
+			t.Errorf("after many scans in no time: %v", got)
+		}
+		if got := times.Slowness(fastest, now.Add(9*ForgetTime)); got != 10/math.Exp2(1.5) {
+			t.Errorf("after a long time and few scans: %v", got)
+		}
+		if got := times.Slowness(fastest, now.Add(ForgetTime)); got != 5 {
+			t.Errorf("half forgotten by time and scans: %v", got)
+		}
+		times.Choose(now.Add(ForgetTime))
+		pass(forgetScans)
+		if got := times.Slowness(fastest, now.Add(ForgetTime)); got != 10 {
+			t.Errorf("while it is tried: %v", got)
 		}
 		if got := new(Times).Slowness(time.Millisecond, now); got != 1 {
 			t.Errorf("unknown node: %v", got)

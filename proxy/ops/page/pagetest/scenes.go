@@ -9,6 +9,7 @@ import (
 	"polyclam/backends"
 	"polyclam/protocol/extended"
 	"polyclam/proxy"
+	"polyclam/proxy/cache"
 	"polyclam/proxy/engine"
 	"polyclam/proxy/files"
 	"polyclam/proxy/record"
@@ -68,6 +69,14 @@ func Healthy() *Scene {
 		},
 	}
 	s.snap.Engines[0].Nodes[0].InFlight, s.snap.Engines[0].Nodes[1].InFlight, s.snap.Engines[1].Nodes[0].InFlight = 2, 1, 3
+	s.snap.Cache = cache.Stats{
+		Memory:  cache.MemoryStats{Limit: 32 << 20, Bytes: 21 << 20, Entries: 61804, Hits: 391207, Misses: 1799412, Added: 612204, Evicted: 0},
+		Shared:  &cache.SharedStats{Address: "tcp:redis.example.org:6379", State: "up", Hits: 98114, Misses: 1701298, Added: 598120, Late: 31, Failed: 2},
+		Pending: cache.PendingStats{Waiting: 17, Confirmed: 612204, Dropped: 44},
+	}
+	s.snap.Engines[0].Cache = engine.CacheCounters{Memory: 201188, Shared: 51002, Joined: 812, Misses: 1190311}
+	s.snap.Engines[1].Cache = engine.CacheCounters{Memory: 190019, Shared: 47112, Joined: 790, Misses: 1190308, NotCacheable: 12}
+	s.snap.Engines[3].Cache = engine.CacheCounters{NotCacheable: 1190311}
 	s.snap.Engines[2].Observed = engine.ObservedCounters{Same: 8109, Differ: 11}
 	s.scans = scans(Now)
 	return s
@@ -104,7 +113,8 @@ func verdicts() []proxy.ScanCount {
 func scans(now time.Time) (list []*record.Scan) {
 	const listener = "unix:/run/polyclam/clamd.sock"
 	kinds := []record.Scan{
-		{Client: "uid 108 (defang)", Category: backends.Virus, Action: "quarantine", Engine: "clamav", Names: []string{"Win.Trojan.Emotet-9951800-0"}, Object: "/var/spool/MIMEDefang/mdefang-4XaB/Work/msg-2211-3.zip"},
+		{Client: "uid 108 (defang)", Category: backends.Virus, Action: "quarantine", Engine: "clamav", Names: []string{"Win.Trojan.Emotet-9951800-0"}, Object: "/var/spool/MIMEDefang/mdefang-4XaB/Work/msg-2211-3.zip",
+			Engines: []record.Engine{{Engine: "sophos", Category: backends.OK}, {Engine: "clamav", Category: backends.Virus, Cached: "shared", CachedAge: 7 * time.Minute}}},
 		{Client: "10.0.0.31", Category: backends.Suspicious, Action: "quarantine", Engine: "sophos", Names: []string{"Mal/DrodZp-A"}, Object: "stream"},
 		{Client: "uid 108 (defang)", Category: backends.Interrupted, Action: "tempfail", Engine: "sophos", Reason: "sophos did not answer within 30s", Object: "stream"},
 		{Client: "10.0.0.32", NotScanned: "the stream is larger than limits.stream", Object: "stream"},
@@ -138,6 +148,8 @@ func Degraded() *Scene {
 	s.busy = s.busy[:3]
 	s.snap.Engines[2].Mode, s.snap.Engines[2].ConfiguredMode = engine.Off, engine.On
 	s.snap.Engines[0].Nodes[0].HeuristicsFirst = true
+	s.snap.Cache.Shared.State, s.snap.Cache.Shared.Reason, s.snap.Cache.Shared.Skipped = "down", "cannot connect: connection refused", 40211
+	s.snap.Cache.Shared.Forged, s.snap.Cache.Shared.Dropped = 3, 1209
 	s.snap.Server.ConfigRefused, s.snap.Server.ConfigProblem = Now.Add(20*time.Minute), `/etc/polyclam/config.toml:41: [[engine]] "sophos": timeout "0s" must be positive, for example "30s"`
 	return s
 }
@@ -197,12 +209,15 @@ func Hostile() *Scene {
 			}
 		}
 	}
+	shared := s.snap.Cache.Shared
+	shared.Address, shared.State, shared.Reason = next(), next(), next()
 	s.snap.Scans = append(s.snap.Scans, proxy.ScanCount{Listener: next(), Category: backends.Category(next()), Count: 3})
 	s.scans = nil
 	for i := range Nasty {
 		s.scans = append(s.scans, &record.Scan{
 			ID: next(), Tag: next(), Time: Now.Add(-time.Duration(i) * 9 * time.Hour), Client: next(), Listener: next(), Command: next(), Object: Nasty[i],
-			Category: backends.Category(next()), Action: next(), Engine: next(), Names: []string{next(), next()},
+			Category: backends.Category(next()), Action: next(), Engine: Nasty[i], Names: []string{next(), next()},
+			Engines: []record.Engine{{Engine: Nasty[i], Cached: next(), CachedAge: time.Hour}},
 		})
 		at++
 	}
@@ -215,9 +230,10 @@ func Empty() *Scene {
 	s.busy, s.scans, s.snap.Scans = nil, nil, nil
 	s.snap.Started = Now
 	s.snap.Server.Refusals = extended.Refusals{}
+	s.snap.Cache = cache.Stats{}
 	for i := range s.snap.Engines {
 		e := &s.snap.Engines[i]
-		e.Counters, e.Waiting = engine.Counters{}, 0
+		e.Counters, e.Waiting, e.Cache = engine.Counters{}, 0, engine.CacheCounters{}
 		for j := range e.Nodes {
 			e.Nodes[j] = engine.NodeStatus{Address: e.Nodes[j].Address, State: "unknown"}
 		}

@@ -1,0 +1,29 @@
+package main
+
+import (
+	"polyclam/cmd/internal/size"
+	"polyclam/protocol/extended"
+	"polyclam/proxy/ops/human"
+)
+
+// cacheLine says in one line what the cache holds and spares, or "" if there is none.
+func cacheLine(c extended.CacheState) string {
+	if c == (extended.CacheState{}) {
+		return ""
+	}
+	text := "cache: no memory"
+	if c.CacheLimit > 0 {
+		text = "cache: " + size.Human(c.CacheUsed) + " of " + size.Human(c.CacheLimit)
+	}
+	if asked := c.CacheHits + c.CacheMisses; asked > 0 {
+		text += ", " + human.Percent(uint64(c.CacheHits), uint64(asked)) + " of the results without a scan"
+	}
+	switch c.CacheShared {
+	case "":
+	case "down":
+		text += ", shared store down: polyclam cache stats shows why"
+	default:
+		text += ", shared store " + c.CacheShared
+	}
+	return text
+}

@@ -1,0 +1,147 @@
+package spool
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A memory is an anonymous file, a memfd, that serves one object after another. Rewriting its
+// pages takes a fraction of the time for which the kernel would zero new ones.
+//
+// Its own descriptor f, which can write, is never given out. Engines get a lent descriptor: a
+// reopening for reading only, with a separate open file description and a read lock on it.
+// The lock lasts until the last copy of that descriptor is closed and the last mapping made
+// with it is gone, in whatever process they are. So where no lock is left, nothing is left
+// that could read the next object.
+type memory struct {
+	f        *os.File
+	name     string    // of f in /proc/self/fd
+	size     int64     // of the file
+	released time.Time // when the last object left it
+	round    uint64    // of [keeper.get]: already tried
+	broken   bool      // its size is not known: a write failed, or it is sealed
+}
+
+// newMemory returns an empty memory.
+func newMemory(flags int) (*memory, error) {
+	f, err := memfd(flags)
+	if err != nil {
+		return nil, err
+	}
+	// Without permissions for others, a process of another user that has a lent descriptor
+	// cannot open the file again, which would give it a description without a lock. Without
+	// the permission to write, neither can one of the same user open it for writing.
+	if err := unix.Fchmod(int(f.Fd()), 0o400); err != nil {
+		f.Close()
+		return nil, os.NewSyscallError("fchmod", err)
+	}
+	return &memory{f: f, name: strconv.Itoa(int(f.Fd()))}, nil
+}
+
+// pages is how many bytes of memory it takes.
+func (m *memory) pages() int64 { return pages(m.size) }
+
+// wrote notes that the file now has at least size bytes.
+func (m *memory) wrote(size int64) { m.size = max(m.size, size) }
+
+// cut removes what is left of a longer object.
+func (m *memory) cut(size int64) error {
+	if m.size <= size {
+		return nil
+	}
+	if err := m.f.Truncate(size); err != nil {
+		return err
+	}
+	m.size = size
+	return nil
+}
+
+// lend returns a descriptor for engines. The caller closes it.
+func (m *memory) lend() (*os.File, error) {
+	dir, err := ownDescriptors()
+	if err != nil {
+		return nil, err
+	}
+	fd, err := unix.Openat(dir, m.name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	for err == unix.EINTR {
+		fd, err = unix.Openat(dir, m.name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	}
+	if err != nil {
+		return nil, os.NewSyscallError("openat", err)
+	}
+	if err := unix.FcntlFlock(uintptr(fd), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_RDLCK}); err != nil {
+		unix.Close(fd)
+		return nil, os.NewSyscallError("fcntl", err)
+	}
+	return os.NewFile(uintptr(fd), "memfd:polyclam"), nil
+}
+
+// lendOrSeal is lend, or, if the file cannot be opened again, because no descriptor is left
+// for example, the file itself, which is then sealed and never used again.
+func (m *memory) lendOrSeal() (*os.File, error) {
+	f, err := m.lend()
+	if err == nil {
+		return f, nil
+	}
+	m.broken = true
+	if _, sealErr := unix.FcntlInt(m.f.Fd(), unix.F_ADD_SEALS, seals); sealErr != nil {
+		return nil, err
+	}
+	return m.f, nil
+}
+
+// fill writes an object of size bytes, and lends it.
+func (m *memory) fill(segs [][]byte, size int64) (*os.File, error) {
+	var off int64
+	for _, seg := range segs {
+		if _, err := m.f.WriteAt(seg, off); err != nil {
+			return nil, err
+		}
+		off += int64(len(seg))
+	}
+	m.wrote(size)
+	if err := m.cut(size); err != nil {
+		return nil, err
+	}
+	return m.lendOrSeal()
+}
+
+// lent reports whether a lent descriptor is still open or mapped anywhere. It also reports
+// true if that is not known.
+func (m *memory) lent() bool {
+	lock := unix.Flock_t{Type: unix.F_WRLCK}
+	err := unix.FcntlFlock(m.f.Fd(), unix.F_OFD_GETLK, &lock)
+	return err != nil || lock.Type != unix.F_UNLCK
+}
+
+func (m *memory) close() { m.f.Close() }
+
+// ownDescriptors returns the directory of the descriptors of this process.
+var ownDescriptors = sync.OnceValues(func() (int, error) {
+	fd, err := unix.Open("/proc/self/fd", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	return fd, os.NewSyscallError("open", err)
+})
+
+// probeMemory checks that a memory can be lent, and that its locks show it.
+func probeMemory(flags int) error {
+	m, err := newMemory(flags)
+	if err != nil {
+		return err
+	}
+	defer m.close()
+	f, err := m.lend()
+	if err != nil {
+		return err
+	}
+	during := m.lent()
+	f.Close()
+	if !during || m.lent() {
+		return fmt.Errorf("a lock of an open file description (F_OFD_SETLK) has no effect")
+	}
+	return nil
+}
