@@ -164,7 +164,9 @@ func TestDeadlyObject(t *testing.T) {
 	withheld, errors := 0, 0
 	for i := range sends {
 		h := hosts[i%2]
-		testkit.Eventually(t, "clamd is back", func() bool { return strings.Contains(h.status(), " state=up") })
+		testkit.Eventually(t, "clamd is back", func() bool {
+			return strings.Contains(h.status(), " state=up")
+		})
 		reply := h.scan(killer)
 		if !strings.HasSuffix(reply, " ERROR\x00") {
 			t.Errorf("send %d: %q", i+1, reply)
