@@ -177,7 +177,8 @@ func (b *Backend) Close() error {
 }
 
 // ask sends a request on a kept session or a new one. If a kept session is dead, or a
-// reply is unexpected, it sends the request once more on a new session.
+// reply is unexpected, it sends the request once more on a new session. If there is none, the
+// first error counts: clamd may have died of the object.
 func (b *Backend) ask(ctx context.Context, q request) (protocol.Reply, error) {
 	s, kept := b.pool.Take()
 	if kept {
@@ -185,7 +186,10 @@ func (b *Backend) ask(ctx context.Context, q request) (protocol.Reply, error) {
 	}
 	reply, err := b.askOn(ctx, s, q)
 	if ctx.Err() == nil && (kept && isSpent(err) || errors.Is(err, protocol.ErrUnexpectedReply)) {
-		reply, err = b.askOn(ctx, nil, q)
+		again, err2 := b.askOn(ctx, nil, q)
+		if err2 == nil || !errors.Is(err, protocol.ErrNoReply) || !errors.As(err2, new(*backends.ConnError)) {
+			return again, err2
+		}
 	}
 	return reply, err
 }

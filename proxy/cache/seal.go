@@ -26,6 +26,7 @@ const (
 	kindEntry      = 'e'
 	kindFailure    = 'f'
 	kindGeneration = 'g'
+	kindReload     = 'r'
 )
 
 // sealHead is the size of what precedes the entry in a sealed one: the version, when it was
@@ -167,11 +168,28 @@ func (s *signer) countFailures(k Key, value []byte) (n, bad int) {
 }
 
 func (s *signer) sealGeneration(generation uint64) []byte {
-	return s.sign(kindGeneration, Key{}, binary.BigEndian.AppendUint64(nil, generation))
+	return s.sealNumber(kindGeneration, Key{}, generation)
 }
 
 func (s *signer) openGeneration(value []byte) (generation uint64, ok bool) {
-	data, ok := s.verify(kindGeneration, Key{}, value)
+	return s.openNumber(kindGeneration, Key{}, value)
+}
+
+// sealReload signs the number of the last reload of an engine.
+func (s *signer) sealReload(engine Key, number uint64) []byte {
+	return s.sealNumber(kindReload, engine, number)
+}
+
+func (s *signer) openReload(engine Key, value []byte) (number uint64, ok bool) {
+	return s.openNumber(kindReload, engine, value)
+}
+
+func (s *signer) sealNumber(kind byte, k Key, n uint64) []byte {
+	return s.sign(kind, k, binary.BigEndian.AppendUint64(nil, n))
+}
+
+func (s *signer) openNumber(kind byte, k Key, value []byte) (n uint64, ok bool) {
+	data, ok := s.verify(kind, k, value)
 	if !ok || len(data) != 8 {
 		return 0, false
 	}

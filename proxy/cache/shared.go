@@ -41,6 +41,8 @@ type shared struct {
 
 	// generation grows with each flush of all hosts. Entries of earlier ones do not count.
 	generation atomic.Uint64
+	engines    engines       // their reloads
+	soon       chan struct{} // makes watch read what is common to all results
 
 	queue  chan Value
 	ctx    context.Context // ends when the cache is closed and its queue is empty
@@ -61,7 +63,7 @@ func newShared(c Config, now func() time.Time, forget func()) *shared {
 	s := &shared{
 		store: c.Store, signer: newSigner(c.Secret, now), breaker: newBreaker(c.Budget, now), budget: c.Budget, now: now,
 		log: c.Log.With().Str("address", c.Store.Address()).Logger(), lines: lograte.New(logInterval, now), forget: forget,
-		queue: make(chan Value, maxQueue), ending: make(chan struct{}),
+		queue: make(chan Value, maxQueue), soon: make(chan struct{}, 1), ending: make(chan struct{}),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	go s.watch()

@@ -6,7 +6,8 @@ import (
 )
 
 const (
-	// watchInterval is how often a store that answers is asked for its generation.
+	// watchInterval is how often a store that answers is asked for its generation and for
+	// reloads on other hosts.
 	watchInterval = 5 * time.Second
 	// A store that does not answer is tried after firstRetry, and less and less often, but
 	// at least every lastRetry.
@@ -19,20 +20,23 @@ const (
 	probeTime = 5 * time.Second
 )
 
-// watch lets the breaker close when the store answers, and reads its generation. It ends with
-// the cache.
+// watch lets the breaker close when the store answers, and reads its generation and the numbers
+// of reloads. It ends with the cache.
 func (s *shared) watch() {
 	retry := firstRetry
 	var up time.Time // since when; zero: it is not
 	wait := time.Duration(0)
 	for {
 		isOpen, _, opened, _ := s.breaker.state()
+		soon := s.soon
 		if isOpen {
-			opened = nil // it would be ready now
+			opened, soon = nil, nil // they would be ready now
 		}
 		timer := time.NewTimer(wait)
 		select {
 		case <-timer.C:
+		case <-soon:
+			timer.Stop()
 		case <-opened:
 			if s.now().Sub(up) >= calmTime {
 				retry = firstRetry
@@ -67,32 +71,44 @@ func (s *shared) down(err error) {
 	}
 }
 
-// probe reads the generation. If the store was not used, it must answer within the budget,
-// not counting the time to connect.
+// probe reads what is common to all results. If the store was not used, it must answer within
+// the budget, not counting the time to connect.
 func (s *shared) probe(wasDown bool) error {
-	if err := s.readGeneration(probeTime); err != nil || !wasDown {
+	if err := s.readState(probeTime); err != nil || !wasDown {
 		return err
 	}
 	begin := s.now()
-	err := s.readGeneration(probeTime)
+	err := s.readState(probeTime)
 	if err == nil && s.now().Sub(begin) > s.budget {
 		err = errLate(s.budget)
 	}
 	return err
 }
 
-// readGeneration takes over the store's generation. If that is lost or lower, the store gets
-// the one that is in use.
-func (s *shared) readGeneration(limit time.Duration) error {
+// readState takes over the store's generation and the numbers of reloads. Those that are lost
+// or lower than the ones in use are written again.
+func (s *shared) readState(limit time.Duration) error {
 	ctx, cancel := context.WithTimeout(s.ctx, limit)
 	defer cancel()
-	values, err := s.store.Get(ctx, []string{generationKey}, maxSealed)
+	all := s.engines.all()
+	list, names := engineNames(all)
+	values, err := s.store.Get(ctx, append([]string{generationKey}, names...), maxSealed)
 	if err != nil {
 		return err
 	}
+	if len(values) != 1+len(names) {
+		return nil
+	}
+	s.takeGeneration(values[0])
+	s.takeReloads(ctx, all, list, names, values[1:])
+	return nil
+}
+
+// takeGeneration takes over the store's generation.
+func (s *shared) takeGeneration(value []byte) {
 	read, ok := uint64(0), true
-	if len(values) == 1 && len(values[0]) > 0 {
-		if read, ok = s.signer.openGeneration(values[0]); !ok {
+	if len(value) > 0 {
+		if read, ok = s.signer.openGeneration(value); !ok {
 			s.reject(1)
 		}
 	}
@@ -102,7 +118,6 @@ func (s *shared) readGeneration(limit time.Duration) error {
 	if current := s.generation.Load(); read < current {
 		s.queueGeneration(current)
 	}
-	return nil
 }
 
 // raise makes a generation the one in use, unless a higher one is.

@@ -179,7 +179,7 @@ func (l *lookup) ask(ctx context.Context) {
 			continue
 		}
 		if k.keeps {
-			keys, of = append(keys, e.cfg.resultKey(k.object, k.state.version)), append(of, i)
+			keys, of = append(keys, e.cfg.resultKey(k.object, k.state.version, k.state.reload)), append(of, i)
 		}
 		if e.sharesFailures() {
 			failureKeys, failuresOf = append(failureKeys, e.cfg.failureKey(k.object.sum, size)), append(failuresOf, i)
@@ -206,6 +206,9 @@ func (k *Known) take(e *Engine, hit *cache.Hit) {
 	age := time.Since(hit.Scanned)
 	if age < -maxAhead || age > e.cfg.CacheTTL || !hit.Scanned.After(k.state.since) || !e.agrees(hit.Result, k.object.size) {
 		return
+	}
+	if last, ok := e.cfg.Cache.LastReload(e.cfg.key); !ok || last.Number != k.state.reload {
+		return // it has become known meanwhile
 	}
 	k.hit, k.age = hit, max(0, age)
 }
@@ -275,7 +278,7 @@ func (e *Engine) keep(k *Known, r *race) {
 		return
 	}
 	entry := cache.Entry{Result: q.result, Scanned: time.Now()}
-	key := e.cfg.resultKey(k.object, q.given.version)
+	key := e.cfg.resultKey(k.object, q.given.version, q.given.reload)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.kept.Store(true)

@@ -382,24 +382,26 @@ func TestResultKey(t *testing.T) {
 		name                 string
 		fingerprint, version string
 		object               objectID
+		reload               uint64
 	}{
-		{"plain", "f", "v", objectID{}},
-		{"sum", "f", "v", objectID{sum: [32]byte{1}}},
-		{"size", "f", "v", objectID{size: 1}},
-		{"all", "f", "v", objectID{all: true}},
-		{"name", "f", "v", objectID{name: "f"}},
-		{"fingerprint", "ff", "v", objectID{}},
-		{"version", "f", "vv", objectID{}},
-		{"shifted", "fv", "", objectID{}},
-		{"shifted twice", "", "fv", objectID{}},
-		{"name and fingerprint", "", "v", objectID{name: "f"}},
+		{"plain", "f", "v", objectID{}, 0},
+		{"sum", "f", "v", objectID{sum: [32]byte{1}}, 0},
+		{"size", "f", "v", objectID{size: 1}, 0},
+		{"all", "f", "v", objectID{all: true}, 0},
+		{"name", "f", "v", objectID{name: "f"}, 0},
+		{"fingerprint", "ff", "v", objectID{}, 0},
+		{"version", "f", "vv", objectID{}, 0},
+		{"shifted", "fv", "", objectID{}, 0},
+		{"shifted twice", "", "fv", objectID{}, 0},
+		{"name and fingerprint", "", "v", objectID{name: "f"}, 0},
+		{"reload", "f", "v", objectID{}, 1},
 	} {
 		c := &Config{Fingerprint: tt.fingerprint}
-		k := c.resultKey(tt.object, tt.version)
+		k := c.resultKey(tt.object, tt.version, tt.reload)
 		if other, taken := seen[k]; taken {
 			t.Errorf("%s has the key of %s", tt.name, other)
 		}
-		if k != c.resultKey(tt.object, tt.version) || k == c.failureKey(tt.object.sum, tt.object.size) {
+		if k != c.resultKey(tt.object, tt.version, tt.reload) || k == c.engineKey() || k == c.failureKey(tt.object.sum, tt.object.size) {
 			t.Errorf("%s: %x", tt.name, k)
 		}
 		seen[k] = tt.name

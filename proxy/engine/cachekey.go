@@ -10,7 +10,7 @@ import (
 )
 
 // keyFormat changes whenever keys or results change their meaning.
-const keyFormat = "polyclam result 1"
+const keyFormat = "polyclam result 2"
 
 // objectID is what a result depends on besides the engine.
 type objectID struct {
@@ -21,8 +21,8 @@ type objectID struct {
 }
 
 // resultKey is the key of the result for an object by an engine of that version, see
-// versionText.
-func (c *Config) resultKey(o objectID, version string) cache.Key {
+// versionText, after the reload with that number.
+func (c *Config) resultKey(o objectID, version string, reload uint64) cache.Key {
 	b := make(parts, 0, 256)
 	b.text(keyFormat)
 	b.object(o.sum, o.size)
@@ -32,6 +32,16 @@ func (c *Config) resultKey(o objectID, version string) cache.Key {
 	b.text(o.name)
 	b.text(c.Fingerprint)
 	b.text(version)
+	b.number(reload)
+	return sha256.Sum256(b)
+}
+
+// engineKey identifies the engine for the cache: it is the same on all hosts that share its
+// results.
+func (c *Config) engineKey() cache.Key {
+	b := make(parts, 0, 128)
+	b.text("polyclam engine 1")
+	b.text(c.Fingerprint)
 	return sha256.Sum256(b)
 }
 

@@ -17,6 +17,7 @@ const (
 type signatureState struct {
 	version string    // see versionText; empty: the engine reports none
 	since   time.Time // older results are obsolete: signatures were loaded, or a node was down
+	reload  uint64    // the number of the last reload, on any host
 }
 
 // signaturesNow returns what results must have been given with to be used for a scan that
@@ -51,7 +52,9 @@ func (p *pool) signaturesNow(c *Config) (s signatureState, asking <-chan struct{
 			ok = false // nothing shows which is newer
 		}
 	}
-	return s, asking, ok && nodes > 0
+	last, isKnown := c.Cache.LastReload(c.key)
+	s.reload = last.Number
+	return s, asking, ok && nodes > 0 && isKnown
 }
 
 // versionOf returns the version of n, if it is recent and says which signatures it has, or

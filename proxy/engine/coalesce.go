@@ -27,6 +27,7 @@ type flightKey struct {
 	object  objectID
 	version string
 	since   time.Time // see signatureState
+	reload  uint64    // the same
 }
 
 // A flight is a scan whose report others wait for.
@@ -93,7 +94,7 @@ func (e *Engine) scanTogether(ctx context.Context, o Object, all bool, k *Known)
 		return e.scanOnce(ctx, o, all, k)
 	}
 	begin := time.Now()
-	key := flightKey{cfg: e.cfg, object: k.object, version: k.state.version, since: k.state.since}
+	key := flightKey{cfg: e.cfg, object: k.object, version: k.state.version, since: k.state.since, reload: k.state.reload}
 	who := client.FromContext(ctx)
 	for joins := 0; joins < maxJoins; joins++ {
 		f, leads := e.flights.join(key, who, k.own, joins > 0)

@@ -86,6 +86,7 @@ type Config struct {
 	// Fingerprint stands for all options of the engine that a result depends on, but not for
 	// its addresses: hosts that ask the same engine share its results.
 	Fingerprint string
+	key         cache.Key // see engineKey
 
 	// Spool stores test objects the way it stores real ones, so that health checks test its
 	// permissions too. It is required.
@@ -93,6 +94,7 @@ type Config struct {
 }
 
 func (c *Config) setDefaults() {
+	c.key = c.engineKey()
 	if c.Timeout <= 0 {
 		c.Timeout = DefaultTimeout
 	}

@@ -44,6 +44,7 @@ type given struct {
 	version string // see versionText
 	known   bool   // version is known, or not needed
 	epoch   int    // waiting.epoch
+	reload  uint64 // the number of the last reload, on any host
 }
 
 // dropWaiting drops the results that wait. The caller holds mu.
@@ -60,7 +61,8 @@ func (p *pool) beforeScan(n *node, c *Config) given {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	v, _, known := p.versionOf(n, c)
-	return given{versionText(v), known, n.waiting.epoch}
+	last, isKnown := c.Cache.LastReload(c.key)
+	return given{versionText(v), known && isKnown, n.waiting.epoch, last.Number}
 }
 
 // await lets a result of n wait. It does not if the node has been in doubt since it got the
@@ -69,6 +71,9 @@ func (p *pool) await(n *node, g given, c *Config, k cache.Key, e cache.Entry) {
 	w := &n.waiting
 	if !p.config().Canary || n.health.Retired() || n.health.State() != health.Up || w.epoch != g.epoch || e.Scanned.Before(n.changed) {
 		return
+	}
+	if last, ok := c.Cache.LastReload(c.key); !ok || last.Number != 0 && e.Scanned.Before(last.Noticed.Add(loadTime)) {
+		return // another host's node may be this one, and still be loading
 	}
 	if w.results == nil || w.cache != c.Cache || w.version != g.version {
 		if w.results != nil {

@@ -104,6 +104,9 @@ func New(cfg Config) *Engine {
 	cfg.setDefaults()
 	p := newPool(&cfg)
 	p.runCheck = p.check
+	if cfg.caches() {
+		cfg.Cache.LastReload(cfg.key) // so that the store is asked before the first scan
+	}
 	return &Engine{cfg: &cfg, sharedStore: cfg.Cache.Stats().Shared != nil, pool: p}
 }
 

@@ -71,7 +71,7 @@ func (p *pool) forgetAnswers(n *node) {
 	defer cancel()
 	err := p.call(p.traced(ctx, n, forReload), n, r.Reload)
 	p.mu.Lock()
-	n.signaturesChanged()
+	p.signaturesChanged(n)
 	p.mu.Unlock()
 	if err != nil {
 		p.log.Warn().Str("node", bounded(n.address)).Str("error", shortened(err.Error(), maxReason)).

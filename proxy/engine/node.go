@@ -79,6 +79,19 @@ func (n *node) signaturesChanged() {
 	n.dropWaiting()
 }
 
+// signaturesChanged is that of n, for all hosts that use the engine. The caller holds mu.
+func (p *pool) signaturesChanged(n *node) {
+	n.signaturesChanged()
+	p.addReload()
+}
+
+// addReload makes results given before obsolete on all hosts that ask the engine.
+func (p *pool) addReload() {
+	if c := p.config(); c.Fingerprint != "" {
+		c.Cache.AddReload(c.key)
+	}
+}
+
 // stopTimers stops the timers of a node that is no longer used. The caller holds mu.
 func (n *node) stopTimers() {
 	n.stopRetryTimer()

@@ -101,7 +101,7 @@ func (p *pool) checkOthers() {
 	defer p.mu.Unlock()
 	for _, n := range p.nodes {
 		if _, ok := n.backend.(backends.Reloader); !ok {
-			n.signaturesChanged()
+			p.signaturesChanged(n)
 			p.checkSoon(n)
 		}
 	}
@@ -132,7 +132,7 @@ func (p *pool) reloadNode(ctx context.Context, n *node, r backends.Reloader) (se
 	begin := time.Now()
 	err = p.call(p.traced(turn, n, forReload), n, r.Reload)
 	p.mu.Lock()
-	n.signaturesChanged()
+	p.signaturesChanged(n)
 	if !worked {
 		p.checkSoon(n)
 	}

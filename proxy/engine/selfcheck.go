@@ -67,6 +67,7 @@ func (e *Engine) selfCheck(ctx context.Context, n *node) (upToDate bool, err err
 		n.changed = time.Now().Add(loadTime)
 		n.dropWaiting()
 		e.mu.Unlock()
+		e.addReload()
 		n.versions.drop()
 	}
 	return upToDate, nil

@@ -44,12 +44,14 @@ name = "clamav"
 backend = "clamd"
 address = "unix:%s"
 canary_interval = "1s"
+%s
 `
 
 // server names the servers as HAProxy does.
 func server(i int) string { return fmt.Sprintf("polyclam/s%d", i) }
 
-func startPair(t *testing.T, listener, options string) *pair {
+// startPair starts them with more lines for each daemon's engine, and what follows it.
+func startPair(t *testing.T, listener, options, more string) *pair {
 	t.Helper()
 	clamdtest.RequireProgram(t, "haproxy")
 	p := &pair{front: "127.0.0.1:" + clamdtest.Port(t)}
@@ -57,7 +59,7 @@ func startPair(t *testing.T, listener, options string) *pair {
 	for i := range p.daemons {
 		p.clamds[i] = clamdtest.Start(t, clamdtest.Options{})
 		agent := clamdtest.Port(t)
-		p.daemons[i] = clamdtest.StartPolyclam(t, fmt.Sprintf(daemonConfig, listener, agent, p.clamds[i].Socket), clamdtest.Options{Port: clamdtest.Port(t)})
+		p.daemons[i] = clamdtest.StartPolyclam(t, fmt.Sprintf(daemonConfig, listener, agent, p.clamds[i].Socket, more), clamdtest.Options{Port: clamdtest.Port(t)})
 		line := options
 		if listener == "" {
 			line = fmt.Sprintf(options, agent)
@@ -83,7 +85,7 @@ func TestEngineLost(t *testing.T) {
 	t.Parallel()
 	for _, way := range ways {
 		t.Run(way.name, func(t *testing.T) {
-			p := startPair(t, way.listener, way.haproxy)
+			p := startPair(t, way.listener, way.haproxy, "")
 			l := startLoad(t, p.front)
 			l.more(200)
 			killed := time.Now()
@@ -117,34 +119,43 @@ func TestEngineLost(t *testing.T) {
 // does: nothing is lost, and nothing fails, although HAProxy does not retry either.
 func TestRollingRestart(t *testing.T) {
 	t.Parallel()
-	scans := 1000
-	if n, err := strconv.Atoi(os.Getenv(scansEnv)); err == nil {
-		scans = n
-	}
 	for _, way := range ways {
 		t.Run(way.name, func(t *testing.T) {
-			p := startPair(t, way.listener, way.haproxy)
-			l := startLoad(t, p.front)
-			began := time.Now()
-			for round := 0; round == 0 || len(l.all()) < scans; round++ {
-				for i, d := range p.daemons {
-					l.more(100)
-					d.Stop()
-					if err := d.Restart(); err != nil {
-						t.Fatal(err)
-					}
-					p.wait(t, server(i), "UP")
-					used := p.served(i)
-					l.more(100)
-					if p.served(i) == used {
-						t.Errorf("%s gets no connection after its restart", server(i))
-					}
-				}
-			}
-			all := l.end()
-			t.Logf("measured: rolling restart, %s: %d scans, %d ERROR, %d lost, in %d s", way.name, len(all),
-				len(only(all, attempt.failed)), len(only(all, attempt.lost)), int(time.Since(began).Seconds()))
-			wantNone(t, "rolling restart", all, func(a attempt) bool { return !a.ok() })
+			p := startPair(t, way.listener, way.haproxy, "")
+			p.restartAll(t, "rolling restart, "+way.name, scansOf(1000))
 		})
 	}
+}
+
+// scansOf is the number of scans of a restart; n by default.
+func scansOf(n int) int {
+	if more, err := strconv.Atoi(os.Getenv(scansEnv)); err == nil {
+		return more
+	}
+	return n
+}
+
+// restartAll restarts the daemons in turn, until there have been so many scans.
+func (p *pair) restartAll(t *testing.T, what string, scans int) {
+	l := startLoad(t, p.front)
+	began := time.Now()
+	for round := 0; round == 0 || len(l.all()) < scans; round++ {
+		for i, d := range p.daemons {
+			l.more(100)
+			d.Stop()
+			if err := d.Restart(); err != nil {
+				t.Fatal(err)
+			}
+			p.wait(t, server(i), "UP")
+			used := p.served(i)
+			l.more(100)
+			if p.served(i) == used {
+				t.Errorf("%s gets no connection after its restart", server(i))
+			}
+		}
+	}
+	all := l.end()
+	t.Logf("measured: %s: %d scans, %d ERROR, %d lost, in %d s", what, len(all),
+		len(only(all, attempt.failed)), len(only(all, attempt.lost)), int(time.Since(began).Seconds()))
+	wantNone(t, "rolling restart", all, func(a attempt) bool { return !a.ok() })
 }

@@ -119,7 +119,8 @@ func (c *Client) ScanPath(ctx context.Context, o backends.Object, talk func(conn
 }
 
 // Do runs a dialogue. If a kept connection is dead or has a stray answer, the dialogue
-// runs again on a new connection.
+// runs again on a new connection. If there is none, the first error counts: the engine may
+// have died of the object.
 func (c *Client) Do(ctx context.Context, talk func(*Conn) error) error {
 	return c.named(c.do(ctx, talk))
 }
@@ -128,17 +129,21 @@ func (c *Client) do(ctx context.Context, talk func(*Conn) error) error {
 	if ctx.Err() != nil {
 		return ended.Context(ctx)
 	}
+	var before error // of a kept connection
 	if conn, ok := c.pool.Take(); ok {
 		conn.reused = true
 		conn.trace = tracing.New(ctx)
 		conn.trace.Step(backends.TraceReused, "", nil)
-		err := c.talk(ctx, conn, talk)
-		if !errors.Is(err, backends.ErrNoReply) && !errors.Is(err, errStray) || ctx.Err() != nil {
-			return err
+		before = c.talk(ctx, conn, talk)
+		if !errors.Is(before, backends.ErrNoReply) && !errors.Is(before, errStray) || ctx.Err() != nil {
+			return before
 		}
 	}
 	conn, err := c.dial(ctx)
-	if err != nil {
+	switch {
+	case err != nil && errors.Is(before, backends.ErrNoReply):
+		return before
+	case err != nil:
 		return err
 	}
 	return c.talk(ctx, conn, talk)
