@@ -216,27 +216,52 @@ func (c *Conn) Read(p []byte) (n int, err error) {
 func (c *Conn) Write(p []byte) (n int, err error) {
 	c.writing.Lock()
 	defer c.writing.Unlock()
-	waitErr := c.wait(writing, func(fd uintptr) bool {
-		for n < len(p) {
-			var sent int
-			sent, err = syscall.Write(int(fd), p[n:])
-			switch {
-			case err == syscall.EINTR:
-				continue
-			case err == syscall.EAGAIN:
-				return false
-			case err != nil:
-				return true
-			}
-			n += sent
+	raw, err := c.begin(writing)
+	if err == nil && raw == nil {
+		n, err = send(c.fd, p)
+		c.end()
+		if err == nil {
+			return n, nil
 		}
-		return true
+		if err != syscall.EAGAIN {
+			err = os.NewSyscallError("write", err)
+		}
+	}
+	if err != nil && err != syscall.EAGAIN {
+		return n, c.failed("write", err)
+	}
+	return c.writeRest(p, n)
+}
+
+// writeRest is Write after n bytes of p. It may wait.
+func (c *Conn) writeRest(p []byte, n int) (int, error) {
+	var err error
+	waitErr := c.wait(writing, func(fd uintptr) bool {
+		var sent int
+		sent, err = send(int(fd), p[n:])
+		n += sent
+		return err != syscall.EAGAIN
 	})
 	switch {
 	case waitErr != nil:
 		return n, c.failed("write", waitErr)
 	case err != nil:
 		return n, c.failed("write", os.NewSyscallError("write", err))
+	}
+	return n, nil
+}
+
+// send writes p until it is written, or the socket takes no more: EAGAIN.
+func send(fd int, p []byte) (n int, err error) {
+	for n < len(p) {
+		sent, err := syscall.Write(fd, p[n:])
+		if err == syscall.EINTR {
+			continue
+		}
+		if err != nil {
+			return n, err
+		}
+		n += sent
 	}
 	return n, nil
 }
