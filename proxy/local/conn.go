@@ -44,6 +44,13 @@ const (
 // UnixSocket marks a Conn as a socket, see [protocol.UnixSocket].
 func (c *Conn) UnixSocket() {}
 
+// Polled reports whether Go's runtime polls the connection, because a call has had to wait.
+func (c *Conn) Polled() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.raw != nil
+}
+
 // begin reserves fd for a call. If the connection has had to wait before, it reserves nothing
 // and returns what waits.
 func (c *Conn) begin(direction int) (syscall.RawConn, error) {
