@@ -112,6 +112,9 @@ func isExhausted(err error) bool {
 // before the answer was complete, or a signal killed the program. A failed connection
 // attempt says nothing about the object.
 func Died(err error) bool {
+	if err == nil {
+		return false // the usual case; what follows allocates
+	}
 	var failures Failures
 	var failure *Failure
 	var object *ObjectError
@@ -142,6 +145,9 @@ func NoRoom(err error) bool {
 
 // isFailure reports whether err is, or has, a failure with a property.
 func isFailure(err error, is func(*Failure) bool) bool {
+	if err == nil {
+		return false
+	}
 	var failures Failures
 	if errors.As(err, &failures) {
 		return slices.ContainsFunc(failures, is)

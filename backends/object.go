@@ -47,6 +47,14 @@ func IsSealed(o Object) bool {
 	return ok && s.Sealed()
 }
 
+// A Described object may hand out its descriptor without an *os.File, which takes a system
+// call to make.
+type Described interface {
+	// Descriptor returns the descriptor of File. It is valid while the caller may use the
+	// object, and stays the object's. It reports false if only File has it.
+	Descriptor() (fd int, ok bool, err error)
+}
+
 // A Placed object is a file that a client named by its path.
 type Placed interface {
 	// Place reports where the file is now.

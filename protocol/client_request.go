@@ -20,7 +20,8 @@ type request struct {
 	file   *os.File  // for FILDES
 	object string    // what the reply must be about
 
-	readable bool // file is known to be a regular file that can be read
+	fd       int  // for FILDES instead of file, if readable
+	readable bool // fd is known to be a regular file that can be read
 }
 
 // command returns prefix and the command, with room for the byte that carries a descriptor.
@@ -115,7 +116,7 @@ func (s *sender) request(prefix string, q *request) error {
 	switch {
 	case q.stream != nil:
 		return s.sendStream(prefix, q)
-	case q.file != nil:
+	case q.file != nil, q.readable:
 		s.whole = true
 		return s.sendFile(append(q.command(prefix), 0), q)
 	}
@@ -242,16 +243,18 @@ func (s *sender) sendFile(p []byte, q *request) error {
 	if !ok {
 		return fmt.Errorf("%w: the connection is not a Unix socket", ErrDescriptor)
 	}
+	if q.readable {
+		s.out, s.unix, s.fd = p, uc, q.fd
+		return s.checked()
+	}
 	raw, err := q.file.SyscallConn()
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrDescriptor, err)
 	}
 	var unfit, sent error
 	err = raw.Control(func(fd uintptr) {
-		if !q.readable {
-			if unfit = checkDescriptor(int(fd)); unfit != nil {
-				return
-			}
+		if unfit = checkDescriptor(int(fd)); unfit != nil {
+			return
 		}
 		s.out, s.unix, s.fd = p, uc, int(fd)
 		sent = s.checked()

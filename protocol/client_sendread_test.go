@@ -71,7 +71,7 @@ func TestFildesReadable(t *testing.T) {
 	})
 	f := tempFile(t, "x", os.O_WRONLY)
 	s := openSession(t, c)
-	if r, err := s.FildesReadable(testContext(t), f); err != nil || !r.OK() {
+	if r, err := s.FildesReadable(testContext(t), int(f.Fd())); err != nil || !r.OK() {
 		t.Errorf("got %+v, %v", r, err)
 	}
 	if _, err := openSession(t, c).Fildes(testContext(t), f); !errors.Is(err, ErrDescriptor) {

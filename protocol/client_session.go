@@ -80,11 +80,12 @@ func (s *ClientSession) Scan(ctx context.Context, path string) (Reply, error) {
 	return s.one(ctx, &request{verb: VerbScan, path: path, object: path})
 }
 
-// FildesReadable is [ClientSession.Fildes] for a file that the caller knows to be a regular
-// one and open for reading, which Fildes finds out with two system calls. clamd 1.4.6
-// answers OK for a descriptor that it cannot read.
-func (s *ClientSession) FildesReadable(ctx context.Context, f *os.File) (Reply, error) {
-	return s.one(ctx, &request{verb: VerbFildes, file: f, object: objectDescriptor, readable: true})
+// FildesReadable is [ClientSession.Fildes] for a descriptor that the caller knows to be that
+// of a regular file and open for reading, which Fildes finds out with two system calls. clamd
+// 1.4.6 answers OK for a descriptor that it cannot read. The caller closes the descriptor, but
+// not before FildesReadable has returned.
+func (s *ClientSession) FildesReadable(ctx context.Context, fd int) (Reply, error) {
+	return s.one(ctx, &request{verb: VerbFildes, fd: fd, object: objectDescriptor, readable: true})
 }
 
 // one makes a request whose reply is one status line.
@@ -196,7 +197,7 @@ func (s *ClientSession) exchange(ctx context.Context, q *request) (answer, error
 // received the reply, but not read it. The caller holds writing, which send gives up when
 // the request is sent. If there is no call, the caller still holds it.
 func (s *ClientSession) send(q *request, trace *ClientTrace) (*call, chan struct{}, error) {
-	if q.file != nil {
+	if q.file != nil || q.readable {
 		s.awaitStreams()
 	}
 	c := &call{stream: q.stream != nil, done: make(chan struct{})}

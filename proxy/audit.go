@@ -30,7 +30,7 @@ func (r *request) scanned(name string, o *spool.Object, v policy.Verdict, elapse
 	}
 	rec := r.record(name, o.Size(), v, elapsed)
 	level := scanLevel(v)
-	logs := srv.log.WithLevel(level).Enabled()
+	logs := level >= srv.log.GetLevel() && level >= zerolog.GlobalLevel()
 	h, ok := r.cfg.Hash.known(o)
 	if !ok {
 		ok = true

@@ -175,7 +175,9 @@ func (r *request) adopt(ctx context.Context, fd int) (*spool.Object, error) {
 func (r *request) scan(ctx context.Context, name string, object *spool.Object) {
 	v, elapsed := r.judge(ctx, name, object)
 	r.replyVerdict(name, v)
-	r.halfClose()
+	if object.Size() > quickHash || r.cfg.Hash.wants(v) {
+		r.halfClose() // else so little work follows that linger does it, if the client is still there
+	}
 	r.scanned(name, object, v, elapsed)
 }
 

@@ -26,8 +26,7 @@ const (
 // serve answers one command, or the commands of an IDSESSION. Most of a client's time is
 // spent in Await, so nothing before it may need much stack.
 func (s *session) serve() {
-	defer s.srv.end(s)
-	defer s.conn.Close()
+	defer s.leave()
 	defer s.rescue(nil)
 	if !s.srv.idle(s, s.srv.generations.config().Limits.CommandReadTimeout) {
 		return
@@ -40,6 +39,19 @@ func (s *session) serve() {
 	stack.GrowForCommand()
 	s.serveFirst()
 	s.linger()
+}
+
+// leave ends the session, unless the timer of [parting] does.
+func (s *session) leave() {
+	if !s.parted {
+		s.finish()
+	}
+}
+
+// finish is the last thing that a session does.
+func (s *session) finish() {
+	s.conn.Close()
+	s.srv.end(s)
 }
 
 func (s *session) serveFirst() {
@@ -67,23 +79,29 @@ func (s *session) serveFirst() {
 }
 
 // linger lets the client read the end of the reply, and drops what it still sends. Most
-// clients have closed the connection by then: only the others cost a timer.
+// clients have closed the connection by then: only the others cost a half-close and a timer.
 func (s *session) linger() {
-	if s.conn.CloseWrite() != nil {
-		return
+	n, err := s.conn.DiscardReceived(lingerBytes)
+	if err == nil && s.conn.CloseWrite() == nil && !s.part() {
+		s.lingerOn(lingerBytes - n)
 	}
-	left := int64(lingerBytes)
-	n, err := s.conn.DiscardReceived(left)
+}
+
+// lingerOn waits for the client to close, and drops at most a little more than left bytes.
+func (s *session) lingerOn(left int64) {
+	var err error
 	for end := time.Now().Add(lingerTotal); err == nil; {
 		quiet := min(lingerQuiet, time.Until(end))
-		if left -= n; left < 0 || quiet <= 0 {
+		if left < 0 || quiet <= 0 {
 			return
 		}
 		if !s.srv.idle(s, quiet) {
 			s.conn.Discard(lingerClosing, lingerClosing, left)
 			return
 		}
+		var n int64
 		n, err = s.conn.DiscardNext()
+		left -= n
 	}
 	if s.srv.isClosing() && errors.Is(err, os.ErrDeadlineExceeded) {
 		s.conn.Discard(lingerClosing, lingerClosing, left)

@@ -81,6 +81,7 @@ type Server struct {
 	repeated  *lograte.Limiter
 	tally     tally
 	observers observers
+	parting   parting
 	ready     readiness
 	rates     rates.Table // of the listeners
 	counters  counters

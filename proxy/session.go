@@ -33,6 +33,7 @@ type session struct {
 
 	numbered bool      // in an IDSESSION
 	closed   sync.Once // logs the first reason to close an IDSESSION
+	parted   bool      // the timer of parting ends it
 }
 
 // crowded reports whether the client has handed over too many files that cannot even be

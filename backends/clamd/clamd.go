@@ -98,7 +98,7 @@ func (b *Backend) Scan(ctx context.Context, o backends.Object) (backends.Result,
 		return backends.Result{}, b.node.Named(err)
 	}
 	reply, err := b.ask(ctx, q)
-	if q.file != nil && b.auto && !clamdclient.Delivered(err) {
+	if q.descriptor() && b.auto && !clamdclient.Delivered(err) {
 		if !errors.Is(err, protocol.ErrDescriptor) {
 			b.streams.Store(true)
 		}

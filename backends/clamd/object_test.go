@@ -119,3 +119,47 @@ func TestPathRefuses(t *testing.T) {
 		t.Errorf("%d connections", n)
 	}
 }
+
+// described is a sealed object that hands out its descriptor without a file.
+type described struct {
+	*backendtest.Object
+	files *int // calls of File
+}
+
+func (described) Sealed() bool { return true }
+
+func (d described) Descriptor() (int, bool, error) {
+	f, err := d.Object.File()
+	if err != nil {
+		return -1, false, err
+	}
+	return int(f.Fd()), true, nil
+}
+
+func (d described) File() (*os.File, error) {
+	*d.files++
+	return d.Object.File()
+}
+
+// TestDescribed checks that a session passes the descriptor without a file, and that a
+// connection for one scan passes the file: neither falls back to a stream.
+func TestDescribed(t *testing.T) {
+	for _, c := range []struct {
+		sessions    bool
+		send, reply string
+		files       int
+	}{
+		{true, session + "zFILDES\x00\x00", "1: fd[5]: X FOUND\x00", 0},
+		{false, "zFILDES\x00\x00", "fd[5]: X FOUND\x00", 1},
+	} {
+		d := backendtest.StartDaemon(t, "unix", backendtest.Script{want(c.send), say(c.reply), backendtest.CloseWrite(), backendtest.Drain()})
+		b := backendtest.Open(t, NewConfig, d.Address(), func(config *Config) { config.Transport, config.Sessions = transportAuto, c.sessions }).(*Backend)
+		files := 0
+		if r, err := b.Scan(backendtest.Context(t), described{x(t), &files}); err != nil || r.Category != backends.Virus {
+			t.Errorf("sessions %v: got %+v, %v", c.sessions, r, err)
+		}
+		if files != c.files {
+			t.Errorf("sessions %v: File was called %d times, want %d", c.sessions, files, c.files)
+		}
+	}
+}

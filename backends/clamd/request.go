@@ -15,9 +15,13 @@ import (
 type request struct {
 	path   string
 	file   *os.File
-	sealed bool // see [backends.Sealed]
+	fd     int  // instead of file, if sealed
+	sealed bool // fd is that of a [backends.Sealed] object
 	object backends.Object
 }
+
+// descriptor reports whether the request passes a descriptor.
+func (q *request) descriptor() bool { return q.file != nil || q.sealed }
 
 // newRequest chooses the transport.
 func (b *Backend) newRequest(o backends.Object) (request, error) {
@@ -31,14 +35,29 @@ func (b *Backend) newRequest(o backends.Object) (request, error) {
 	if b.transport == transportStream || b.streams.Load() {
 		return request{object: o}, nil
 	}
-	f, err := o.File()
-	if err != nil && b.auto {
+	q := request{object: o}
+	err := q.open(o, b.pool.Disabled)
+	switch {
+	case err != nil && b.auto:
 		return request{object: o}, nil
-	}
-	if err != nil {
+	case err != nil:
 		return request{}, &backends.ObjectError{Doing: "opening the object's file", Err: err}
 	}
-	return request{file: f, sealed: backends.IsSealed(o), object: o}, nil
+	return q, nil
+}
+
+// open takes the descriptor of o, which is open for as long as o is. For once it needs a file.
+func (q *request) open(o backends.Object, once bool) (err error) {
+	sealed := backends.IsSealed(o) && !once
+	if d, ok := o.(backends.Described); ok && sealed {
+		if q.fd, q.sealed, err = d.Descriptor(); q.sealed || err != nil {
+			return err
+		}
+	}
+	if q.file, err = o.File(); err == nil && sealed {
+		q.fd, q.sealed = int(q.file.Fd()), true
+	}
+	return err
 }
 
 // inSession sends the request on a session.
@@ -46,8 +65,8 @@ func (q request) inSession(ctx context.Context, s *protocol.ClientSession) (prot
 	switch {
 	case q.path != "":
 		return s.Scan(ctx, q.path)
-	case q.file != nil && q.sealed:
-		return s.FildesReadable(ctx, q.file)
+	case q.sealed:
+		return s.FildesReadable(ctx, q.fd)
 	case q.file != nil:
 		return s.Fildes(ctx, q.file)
 	}

@@ -44,6 +44,13 @@ const (
 // UnixSocket marks a Conn as a socket, see [protocol.UnixSocket].
 func (c *Conn) UnixSocket() {}
 
+// Polled reports whether Go's runtime polls the connection, because a call has had to wait.
+func (c *Conn) Polled() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.raw != nil
+}
+
 // begin reserves fd for a call. If the connection has had to wait before, it reserves nothing
 // and returns what waits.
 func (c *Conn) begin(direction int) (syscall.RawConn, error) {
@@ -216,27 +223,52 @@ func (c *Conn) Read(p []byte) (n int, err error) {
 func (c *Conn) Write(p []byte) (n int, err error) {
 	c.writing.Lock()
 	defer c.writing.Unlock()
-	waitErr := c.wait(writing, func(fd uintptr) bool {
-		for n < len(p) {
-			var sent int
-			sent, err = syscall.Write(int(fd), p[n:])
-			switch {
-			case err == syscall.EINTR:
-				continue
-			case err == syscall.EAGAIN:
-				return false
-			case err != nil:
-				return true
-			}
-			n += sent
+	raw, err := c.begin(writing)
+	if err == nil && raw == nil {
+		n, err = send(c.fd, p)
+		c.end()
+		if err == nil {
+			return n, nil
 		}
-		return true
+		if err != syscall.EAGAIN {
+			err = os.NewSyscallError("write", err)
+		}
+	}
+	if err != nil && err != syscall.EAGAIN {
+		return n, c.failed("write", err)
+	}
+	return c.writeRest(p, n)
+}
+
+// writeRest is Write after n bytes of p. It may wait.
+func (c *Conn) writeRest(p []byte, n int) (int, error) {
+	var err error
+	waitErr := c.wait(writing, func(fd uintptr) bool {
+		var sent int
+		sent, err = send(int(fd), p[n:])
+		n += sent
+		return err != syscall.EAGAIN
 	})
 	switch {
 	case waitErr != nil:
 		return n, c.failed("write", waitErr)
 	case err != nil:
 		return n, c.failed("write", os.NewSyscallError("write", err))
+	}
+	return n, nil
+}
+
+// send writes p until it is written, or the socket takes no more: EAGAIN.
+func send(fd int, p []byte) (n int, err error) {
+	for n < len(p) {
+		sent, err := syscall.Write(fd, p[n:])
+		if err == syscall.EINTR {
+			continue
+		}
+		if err != nil {
+			return n, err
+		}
+		n += sent
 	}
 	return n, nil
 }

@@ -49,13 +49,15 @@ func Listen(ln *net.UnixListener) (*Listener, error) {
 
 // Accept implements [net.Listener].
 func (l *Listener) Accept() (net.Conn, error) {
-	var fd int
-	var errno error
+	var got struct { // one variable for the closure is one allocation
+		fd    int
+		errno error
+	}
 	err := l.raw.Read(func(listening uintptr) bool {
-		fd, errno = accept(int(listening))
-		return errno != unix.EAGAIN
+		got.fd, got.errno = accept(int(listening))
+		return got.errno != unix.EAGAIN
 	})
-	return l.accepted(fd, errno, err)
+	return l.accepted(got.fd, got.errno, err)
 }
 
 // AcceptQueued is Accept without waiting. It returns [ErrEmpty] if the backlog is empty. It
@@ -73,9 +75,14 @@ func (l *Listener) AcceptQueued() (net.Conn, error) {
 // accept accepts a connection if one waits.
 func accept(listening int) (int, error) {
 	for {
-		fd, _, err := unix.Accept4(listening, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
-		if err != unix.EINTR && err != unix.ECONNABORTED {
-			return fd, err
+		// unix.Accept4 would make an address, which clients of Unix sockets do not have.
+		fd, _, errno := unix.Syscall6(unix.SYS_ACCEPT4, uintptr(listening), 0, 0, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
+		switch errno {
+		case 0:
+			return int(fd), nil
+		case unix.EINTR, unix.ECONNABORTED:
+		default:
+			return -1, errno
 		}
 	}
 }

@@ -17,8 +17,8 @@ func (o *Object) File() (*os.File, error) {
 	}
 	defer o.unpin()
 	switch {
-	case o.own != nil && o.mem != nil:
-		return o.file.get(o.lend)
+	case o.lends():
+		return o.file.get(o.lentFile)
 	case o.own != nil:
 		return o.own, nil
 	case o.opened != nil:
@@ -27,13 +27,53 @@ func (o *Object) File() (*os.File, error) {
 	return o.file.get(o.makeFile)
 }
 
-// makeFile writes an object in memory to a file. The copy counts against the quota but is
+// Descriptor implements [backends.Described]. It is the descriptor of File, and valid while
+// the caller holds a reference.
+func (o *Object) Descriptor() (fd int, ok bool, err error) {
+	if !o.pin() {
+		return -1, false, ErrReleased
+	}
+	defer o.unpin()
+	if !o.lends() {
+		return -1, false, nil
+	}
+	fd, err = o.fd.get(o.lend)
+	return fd, err == nil, err
+}
+
+// lends reports whether engines get a descriptor that [memory.lend] makes.
+func (o *Object) lends() bool {
+	if o.own != nil {
+		return o.mem != nil
+	}
+	return o.kind == kindSpooled && o.set.keeps
+}
+
+// lentFile is File if the object lends.
+func (o *Object) lentFile() (*os.File, error) {
+	fd, err := o.fd.get(o.lend)
+	if err != nil {
+		return nil, err
+	}
+	return o.mem.lentFile(fd), nil
+}
+
+// lend returns the descriptor of an object that lends.
+func (o *Object) lend() (int, error) {
+	if o.own == nil {
+		return o.fillMemory()
+	}
+	fd, err := o.mem.lendOrSeal()
+	if err != nil {
+		return -1, storageError("file", err)
+	}
+	return fd, nil
+}
+
+// makeFile writes an object in memory to a file that nothing else uses. The copy counts against the quota but is
 // never refused: the object was admitted, and after a failed scan the client would only send
 // it again.
 func (o *Object) makeFile() (*os.File, error) {
-	if o.kind == kindSpooled && o.set.keeps {
-		return o.fillMemory()
-	}
 	f, err := o.set.anonymous()
 	if err != nil {
 		return nil, storageError("file", err)
@@ -51,30 +91,21 @@ func (o *Object) makeFile() (*os.File, error) {
 	return f, nil
 }
 
-// fillMemory is makeFile for memory that the next objects use too.
-func (o *Object) fillMemory() (*os.File, error) {
+// fillMemory is makeFile for memory that the next objects use too. It counts in the same way.
+func (o *Object) fillMemory() (int, error) {
 	m, kept, err := o.spool.memory(o.set, o.size, true)
 	if err != nil {
-		return nil, storageError("file", err)
+		return -1, storageError("file", err)
 	}
-	f, err := m.fill(o.segs, o.size)
+	fd, err := m.fill(o.segs, o.size)
 	if err != nil {
 		m.close()
 		o.spool.quota.unkeep(kept)
-		return nil, storageError("file", err)
+		return -1, storageError("file", err)
 	}
 	o.mem = m
 	o.spool.quota.reuse(o, kept, pages(o.size))
-	return f, nil
-}
-
-// lend is File for an object in memory that the next objects use too.
-func (o *Object) lend() (*os.File, error) {
-	f, err := o.mem.lendOrSeal()
-	if err != nil {
-		return nil, storageError("file", err)
-	}
-	return f, nil
+	return fd, nil
 }
 
 // Path implements [backends.Object]. The file has an unguessable ASCII name in the spool's

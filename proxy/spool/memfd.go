@@ -25,6 +25,7 @@ type memory struct {
 	released time.Time // when the last object left it
 	round    uint64    // of [keeper.get]: already tried
 	broken   bool      // its size is not known: a write failed, or it is sealed
+	sealed   bool      // f itself is lent, see lendOrSeal
 }
 
 // newMemory returns an empty memory.
@@ -61,52 +62,70 @@ func (m *memory) cut(size int64) error {
 	return nil
 }
 
-// lend returns a descriptor for engines. The caller closes it.
-func (m *memory) lend() (*os.File, error) {
+// lend returns a descriptor for engines. The caller closes it. It is not an *os.File because
+// making one costs a system call.
+func (m *memory) lend() (int, error) {
 	dir, err := ownDescriptors()
 	if err != nil {
-		return nil, err
+		return -1, err
 	}
 	fd, err := unix.Openat(dir, m.name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	for err == unix.EINTR {
 		fd, err = unix.Openat(dir, m.name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	}
 	if err != nil {
-		return nil, os.NewSyscallError("openat", err)
+		return -1, os.NewSyscallError("openat", err)
 	}
 	if err := unix.FcntlFlock(uintptr(fd), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_RDLCK}); err != nil {
 		unix.Close(fd)
-		return nil, os.NewSyscallError("fcntl", err)
+		return -1, os.NewSyscallError("fcntl", err)
 	}
-	return os.NewFile(uintptr(fd), "memfd:polyclam"), nil
+	return fd, nil
 }
 
 // lendOrSeal is lend, or, if the file cannot be opened again, because no descriptor is left
-// for example, the file itself, which is then sealed and never used again.
-func (m *memory) lendOrSeal() (*os.File, error) {
-	f, err := m.lend()
+// for example, that of the file itself, which is then sealed and never used again. The caller
+// closes it with unlend.
+func (m *memory) lendOrSeal() (int, error) {
+	fd, err := m.lend()
 	if err == nil {
-		return f, nil
+		return fd, nil
 	}
 	m.broken = true
 	if _, sealErr := unix.FcntlInt(m.f.Fd(), unix.F_ADD_SEALS, seals); sealErr != nil {
-		return nil, err
+		return -1, err
 	}
-	return m.f, nil
+	m.sealed = true
+	return int(m.f.Fd()), nil
+}
+
+// lentFile returns the descriptor fd of lendOrSeal as a file, which then owns it.
+func (m *memory) lentFile(fd int) *os.File {
+	if m.sealed {
+		return m.f
+	}
+	return os.NewFile(uintptr(fd), "memfd:polyclam")
+}
+
+// unlend closes the descriptor fd of lendOrSeal, for which lentFile was not called.
+func (m *memory) unlend(fd int) {
+	if !m.sealed {
+		unix.Close(fd)
+	}
 }
 
 // fill writes an object of size bytes, and lends it.
-func (m *memory) fill(segs [][]byte, size int64) (*os.File, error) {
+func (m *memory) fill(segs [][]byte, size int64) (int, error) {
 	var off int64
 	for _, seg := range segs {
 		if _, err := m.f.WriteAt(seg, off); err != nil {
-			return nil, err
+			return -1, err
 		}
 		off += int64(len(seg))
 	}
 	m.wrote(size)
 	if err := m.cut(size); err != nil {
-		return nil, err
+		return -1, err
 	}
 	return m.lendOrSeal()
 }
@@ -134,12 +153,12 @@ func probeMemory(flags int) error {
 		return err
 	}
 	defer m.close()
-	f, err := m.lend()
+	fd, err := m.lend()
 	if err != nil {
 		return err
 	}
 	during := m.lent()
-	f.Close()
+	unix.Close(fd)
 	if !during || m.lent() {
 		return fmt.Errorf("a lock of an open file description (F_OFD_SETLK) has no effect")
 	}

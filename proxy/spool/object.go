@@ -53,7 +53,8 @@ type Object struct {
 	tainted atomic.Bool // mem must not be used again
 	counted bool        // in Spool.objects
 
-	file   lazy[*os.File] // of an object in memory, or in mem
+	fd     lazy[int]      // lent from mem
+	file   lazy[*os.File] // of an object in memory, or for fd, which it then owns
 	path   lazy[string]   // name within the directory
 	digest digest
 	hashes bool // while it arrives: its sum will be needed
@@ -240,9 +241,11 @@ func (o *Object) free() {
 	if o.opened != nil {
 		o.opened.Close()
 	}
-	f, lent := o.file.value()
-	if lent {
+	fd, lent := o.fd.value()
+	if f, ok := o.file.value(); ok {
 		f.Close()
+	} else if lent {
+		o.mem.unlend(fd)
 	}
 	if name, ok := o.path.value(); ok {
 		o.set.dir.remove(name)

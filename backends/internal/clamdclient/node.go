@@ -93,6 +93,9 @@ func endOf(ctx context.Context, err error) error {
 
 // Delivered reports whether the descriptor reached the server, judging by err.
 func Delivered(err error) bool {
+	if err == nil {
+		return true
+	}
 	var answer *protocol.ReplyError
 	if errors.As(err, &answer) {
 		return answer.Reply.Text != "No file descriptor received."
