@@ -4,6 +4,11 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	"github.com/rs/zerolog"
+
+	"polyclam/cmd/internal/machine"
+	"polyclam/proxy/cache"
 )
 
 // TestBadCache checks what an operator reads about a mistake in [cache], or in the keys of an
@@ -75,6 +80,33 @@ func TestBadCache(t *testing.T) {
 				t.Errorf("a secret is in the message: %s", got)
 			}
 		})
+	}
+}
+
+// TestCacheSurvivesLessMemory checks that a reload keeps the cache although less memory is free
+// than before, and opens another one if the key has changed.
+func TestCacheSurvivesLessMemory(t *testing.T) {
+	for _, memory := range []string{"", "memory = \"9999GiB\"\n"} {
+		open := func(text string, free int64, running *cache.Cache) *cache.Cache {
+			f, err := Parse("test", []byte("[[engine]]\nname = \"x\"\nbackend = \"inspect\"\n[cache]\n"+text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			f.FitSpool(machine.Limit{N: free, From: "x"})
+			c, err := f.OpenCache(running, zerolog.Nop())
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(c.Close)
+			return c
+		}
+		first := open(memory, 4<<30, nil)
+		if open(memory, 3<<30, first) != first {
+			t.Errorf("%q: another cache, because less memory is free", memory)
+		}
+		if open("memory = \"8MiB\"\n", 4<<30, first) == first {
+			t.Errorf("%q: the same cache, although the key has changed", memory)
+		}
 	}
 }
 

@@ -51,6 +51,7 @@ type File struct {
 
 	cache          *cache.Cache // that of the engines, see UseCache; nil: none
 	cacheMemorySet bool         // cache.memory is in the file
+	cacheMemory    int64        // set by FitSpool: cache.memory before it was bounded
 	inMemory       int64        // set by FitSpool: bytes of short streams on the heap
 	records        int64        // set by FitSpool: see RecordBytes
 	spoolTotalLine int          // line of limits.spool_total; 0: not in the file

@@ -54,6 +54,7 @@ func (f *File) FitSpool(memory machine.Limit) (source string) {
 				size.Format(f.Limits.Stream), size.Human(f.Limits.SpoolTotal))
 		}
 	}
+	f.cacheMemory = f.Cache.Memory
 	if !f.cacheMemorySet {
 		f.Cache.Memory = min(f.Cache.Memory, max(smallestCache, memory.N/cacheShare))
 	} else if f.Cache.Memory > share {
