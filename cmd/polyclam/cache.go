@@ -32,7 +32,9 @@ func (t *tool) cacheCommand() *cobra.Command {
 started, what it holds, and the state of the store that hosts share. MEMORY and SHARED are
 results that were found there, JOINED those of an identical scan that was under way. SCANNED
 are objects that no store had. HIT RATE is the share of these for which the engine was not
-asked. NOT CACHED are objects whose result could not be cached.
+asked. NOT CACHED are objects for which the cache could not be asked; lines below the table
+say why. Files that clients name or hand over (SCAN, CONTSCAN, FILDES) use results, but none
+is kept of them: a client could change its file during the scan.
 
 "flush" makes polyclamd forget all results in its memory, and those that wait for a health
 check. Results in the shared store stay, and count again when they are asked for. With
@@ -140,6 +142,17 @@ func cacheText(c *admin.Cache) string {
 	}
 	b.WriteString("\n")
 	t.write(&b, "")
+	for _, e := range c.Engines {
+		var reasons []string
+		for _, r := range e.Reasons() {
+			if r.Count > 0 {
+				reasons = append(reasons, unsigned(r.Count)+" "+r.Text)
+			}
+		}
+		if len(reasons) > 0 {
+			line("%s, not cached: %s", e.Engine, strings.Join(reasons, "; "))
+		}
+	}
 	return b.String()
 }
 

@@ -19,8 +19,8 @@ var fullCache = admin.Cache{
 		Pending: cache.PendingStats{Waiting: 4, Confirmed: 5, Dropped: 6},
 	},
 	Engines: []admin.EngineCache{
-		{Engine: "clamav", CacheCounters: engine.CacheCounters{Memory: 60, Shared: 5, Joined: 1, Misses: 34, NotCacheable: 2}},
-		{Engine: "inspect\u202e", CacheCounters: engine.CacheCounters{NotCacheable: 100}},
+		{Engine: "clamav", CacheCounters: engine.CacheCounters{Memory: 60, Shared: 5, Joined: 1, Misses: 34, NotCacheable: 3, Object: 1, File: 1}},
+		{Engine: "inspect\u202e", CacheCounters: engine.CacheCounters{NotCacheable: 100, NoVersion: 100}},
 	},
 }
 
@@ -43,15 +43,18 @@ shared store: down at tcp:r:6379
 waiting for a health check: 4; confirmed 5, dropped 6
 
 ENGINE         HIT RATE  MEMORY  SHARED  JOINED  SCANNED  NOT CACHED
-clamav         66 %      60      5       1       34       2
+clamav         66 %      60      5       1       34       3
 inspect\u202e  -         0       0       0       0        100
+clamav, not cached: 1 empty, too large or test objects; 1 client files, of which no results are kept; 1 not hashed in time
+inspect\u202e, not cached: 100 without a known version
 `},
 		"memory": {memory, `memory: 1 result in 1 MiB of 32 MiB, 9 added, 8 removed for lack of room
 shared store: none
 waiting for a health check: 4; confirmed 5, dropped 6
 
 ENGINE  HIT RATE  MEMORY  SHARED  JOINED  SCANNED  NOT CACHED
-clamav  66 %      60      5       1       34       2
+clamav  66 %      60      5       1       34       3
+clamav, not cached: 1 empty, too large or test objects; 1 client files, of which no results are kept; 1 not hashed in time
 `},
 		"shared": {shared, `memory: off
 shared store: down at tcp:r:6379
@@ -86,7 +89,7 @@ func TestCacheStats(t *testing.T) {
 	}
 	r = polyclam(t, "", "cache", "--admin", a.path, "stats", "--json")
 	r.wantStatus(t, exitOK)
-	wantParts(t, r.stdout, `"on":true`, `"rejected":7`, `"engine":"clamav"`, `"not_cacheable":2`)
+	wantParts(t, r.stdout, `"on":true`, `"rejected":7`, `"engine":"clamav"`, `"not_cacheable":3`, `"no_version":100`)
 	a.set("/cache", `{"error":"this polyclamd has no such command"}`)
 	r = polyclam(t, "", "cache", "--admin", a.path, "stats")
 	r.wantStatus(t, exitFound)
