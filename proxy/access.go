@@ -77,9 +77,15 @@ func briefServer(s extended.Server) extended.Server {
 		FindRuns:     s.FindRuns,
 		FindFailures: s.FindFailures,
 		FindDropped:  s.FindDropped,
-		CacheState:   s.CacheState,
+		CacheState:   briefCache(s.CacheState),
 		Refusals:     s.Refusals,
 	}
+}
+
+// briefCache leaves out where the shared store is and who its user is.
+func briefCache(c extended.CacheState) extended.CacheState {
+	c.CacheReason, c.CacheHint = "", ""
+	return c
 }
 
 // briefNode is [briefServer] for the state of a node. It leaves out versions and their age,

@@ -168,6 +168,7 @@ func TestBriefFields(t *testing.T) {
 	}{
 		{n, []string{"Address", "Reason", "Version", "DatabaseTime", "CanaryName", "CanaryError", "HeuristicsFirst", "MailUnread", "Scanned", "UnscannedAbove"}},
 		{s, []string{"Version"}},
+		{s.CacheState, []string{"CacheReason", "CacheHint"}},
 		{s.About, []string{"Config", "ConfigTime", "ConfigProblem", "User", "UID", "Groups", "GIDs", "MemoryNeeded", "MemoryLimit", "MemoryLimitFrom"}},
 	} {
 		v := reflect.ValueOf(tt.record)

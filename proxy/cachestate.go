@@ -23,6 +23,7 @@ func cacheState(c cache.Stats, engines []engine.Status) extended.CacheState {
 	}
 	if c.Shared != nil {
 		state.CacheShared = c.Shared.State
+		state.CacheReason, state.CacheHint = c.Shared.Reason, c.Shared.Hint
 	}
 	return state
 }

@@ -7,7 +7,7 @@ import "polyclam/protocol/extended"
 func (s *Snapshot) Nodes() (list []extended.Node) {
 	for _, e := range s.Engines {
 		for _, n := range e.Nodes {
-			list = append(list, NodeOf(e, n))
+			list = append(list, NodeOf(e, n, s.Time))
 		}
 	}
 	return list

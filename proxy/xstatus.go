@@ -24,7 +24,7 @@ func (r *request) status() []string {
 		us := u.Status()
 		engines = append(engines, us)
 		for _, n := range us.Nodes {
-			node := NodeOf(us, n)
+			node := NodeOf(us, n, time.Now())
 			if brief {
 				node = briefNode(node)
 			}
@@ -64,8 +64,8 @@ func (s *Server) serverRecord(about extended.About) extended.Server {
 	}
 }
 
-// NodeOf returns the state of a node as XSTATUS reports it.
-func NodeOf(u engine.Status, n engine.NodeStatus) extended.Node {
+// NodeOf returns the state of a node as XSTATUS reports it at a time.
+func NodeOf(u engine.Status, n engine.NodeStatus, now time.Time) extended.Node {
 	node := extended.Node{
 		Engine:          u.Name,
 		Backend:         u.Kind,
@@ -111,7 +111,11 @@ func NodeOf(u engine.Status, n engine.NodeStatus) extended.Node {
 		}
 		node.FoundAs, node.NameFailures, node.NameReason = n.Name, int64(name.Failures), name.Reason
 		if !name.Answered.IsZero() {
-			node.NameAge = int64(time.Since(name.Answered) / time.Second)
+			node.NameAge = int64(max(0, now.Sub(name.Answered)) / time.Second)
+		}
+		node.NameNotUsed = int64(name.NotUsed)
+		if !name.Next.IsZero() {
+			node.NameNext = max(0, int64((name.Next.Sub(now)+time.Second-1)/time.Second))
 		}
 	}
 	return node

@@ -40,7 +40,7 @@ func TestNodeRecord(t *testing.T) {
 			`status: engine=a backend=b required=false state=up in_flight=0 waiting=0 scans=0 failures=0 replays=0 hedges=0 hedges_won=0 NODE`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := NodeOf(tt.engine, tt.node).Record().String(); got != tt.want {
+			if got := NodeOf(tt.engine, tt.node, time.Now()).Record().String(); got != tt.want {
 				t.Errorf("got\n%s\nwant\n%s", got, tt.want)
 			}
 		})

@@ -32,7 +32,9 @@ func (t *tool) cacheCommand() *cobra.Command {
 started, what it holds, and the state of the store that hosts share. MEMORY and SHARED are
 results that were found there, JOINED those of an identical scan that was under way. SCANNED
 are objects that no store had. HIT RATE is the share of these for which the engine was not
-asked. NOT CACHED are objects whose result could not be cached.
+asked. NOT CACHED are objects for which the cache could not be asked; lines below the table
+say why. Files that clients name or hand over (SCAN, CONTSCAN, FILDES) use results, but none
+is kept of them: a client could change its file during the scan.
 
 "flush" makes polyclamd forget all results in its memory, and those that wait for a health
 check. Results in the shared store stay, and count again when they are asked for. With
@@ -118,6 +120,9 @@ func cacheText(c *admin.Cache) string {
 		if s.Reason != "" {
 			line("  reason: %s", s.Reason)
 		}
+		if s.Hint != "" {
+			line("  hint: %s", s.Hint)
+		}
 		line("  %s hits, %s misses, %s written, %s writes lost", unsigned(s.Hits), unsigned(s.Misses), unsigned(s.Added), unsigned(s.Dropped))
 		line("  without an answer: %s late, %s failed, %s not asked while it was down", unsigned(s.Late), unsigned(s.Failed), unsigned(s.Skipped))
 		line("  rejected: %s not genuine, damaged or too old", unsigned(s.Forged))
@@ -137,6 +142,17 @@ func cacheText(c *admin.Cache) string {
 	}
 	b.WriteString("\n")
 	t.write(&b, "")
+	for _, e := range c.Engines {
+		var reasons []string
+		for _, r := range e.Reasons() {
+			if r.Count > 0 {
+				reasons = append(reasons, unsigned(r.Count)+" "+r.Text)
+			}
+		}
+		if len(reasons) > 0 {
+			line("%s, not cached: %s", e.Engine, strings.Join(reasons, "; "))
+		}
+	}
 	return b.String()
 }
 

@@ -178,6 +178,9 @@ func (st *serverStatus) writeServer(b *strings.Builder) {
 	if text := cacheLine(st.CacheState); text != "" {
 		b.WriteString(printable(text) + "\n")
 	}
+	if text := cacheTrouble(st.CacheState); text != "" {
+		b.WriteString(printable(text) + "\n")
+	}
 	if st.Brief {
 		b.WriteString("this listener reports states and counts only (key status_command); a Unix socket reports the rest\n")
 	}
@@ -214,6 +217,13 @@ func (st *serverStatus) writeNodes(b *strings.Builder, now time.Time) {
 		for _, text := range n.Remarks() {
 			b.WriteString(printable(n.Name()+": "+text) + "\n")
 		}
+	}
+	for _, l := range judge.Lookups(st.Nodes) {
+		text := l.Engine + " " + l.Name + ": " + l.Text
+		if l.Reason != "" {
+			text += ": " + l.Reason
+		}
+		b.WriteString(printable(text) + "\n")
 	}
 	for _, text := range judge.ModeRemarks(st.Nodes) {
 		b.WriteString(printable(text) + "\n")

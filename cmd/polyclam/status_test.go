@@ -169,6 +169,22 @@ func TestStatusOlderSignatures(t *testing.T) {
 	}
 }
 
+// TestStatusNames has an engine with two names: one that two nodes have, and one that does not
+// resolve.
+func TestStatusNames(t *testing.T) {
+	const name = " name=\"dns:a:1\" name_age=12 name_next=8 "
+	address := statusServer(t, serverRecord+
+		"status: engine=x address=tcp:10.0.0.1:1"+name+"state=up canary_eicar=virus NODE\x00"+
+		"status: engine=x address=tcp:10.0.0.2:1"+name+"state=up canary_eicar=virus NODE\x00"+
+		"status: engine=x address=\"srv:b\" name=\"srv:b\" name_next=1 name_failures=4 name_reason=\"no such\\x1bname\" state=down reason=gone NODE\x00END\x00")
+	r := polyclam(t, "", "--address", address, "status")
+	wantParts(t, r.stdout, "\nx dns:a:1: 2 nodes, last answered 12 seconds ago, next lookup in 8 seconds\n",
+		"\nx srv:b: 0 nodes, never answered, next lookup in 1 second, 4 lookups failed since the start: no such\\x1bname\n")
+	if n := strings.Count(r.stdout, "last answered"); n != 1 {
+		t.Errorf("the name is shown %d times\n%s", n, r.stdout)
+	}
+}
+
 // TestStatusSteered has engines in every mode, and a drained node.
 func TestStatusSteered(t *testing.T) {
 	address := statusServer(t, serverRecord+

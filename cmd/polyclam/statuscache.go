@@ -21,9 +21,24 @@ func cacheLine(c extended.CacheState) string {
 	switch c.CacheShared {
 	case "":
 	case "down":
-		text += ", shared store down: polyclam cache stats shows why"
+		text += ", shared store down"
+		if c.CacheReason == "" {
+			text += ": polyclam cache stats shows why"
+		}
 	default:
 		text += ", shared store " + c.CacheShared
+	}
+	return text
+}
+
+// cacheTrouble says what is wrong with the shared store and what to do, or "".
+func cacheTrouble(c extended.CacheState) string {
+	if c.CacheReason == "" {
+		return ""
+	}
+	text := "shared store: " + c.CacheReason
+	if c.CacheHint != "" {
+		text += "; " + c.CacheHint
 	}
 	return text
 }

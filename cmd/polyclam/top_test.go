@@ -54,10 +54,10 @@ func TestTopTable(t *testing.T) {
 scans/s 10.0  failures/s 1.0  ok 10.0  virus 0.0
 3 connections, 1 scan in progress, spool 1 MiB, over 10s
 
-ENGINE   NODE                         STATE        SCANS/S  FAILED/S  SLOTS  WAITING    P50    P95  SIGNATURES
-clamav   unix:/a                      up              10.0       0.0    4/5        2  7.5ms  9.8ms  -
-clamav   unix:/b\x1b[31m\xe2\x80\xae  down             0.0       1.0    0/5        2      -      -  -
-inspect  -                            up, observe      0.0       0.0    0/5        0      -      -  -`},
+ENGINE   NODE                         STATE        SCANS/S  FAILED/S  SLOTS  WAITING     P50     P95  SIGNATURES
+clamav   unix:/a                      up              10.0       0.0    4/5        2  7.5 ms  9.8 ms  -
+clamav   unix:/b\x1b[31m\xe2\x80\xae  down             0.0       1.0    0/5        2       -       -  -
+inspect  -                            up, observe      0.0       0.0    0/5        0       -       -  -`},
 		{"narrow", topView{sort: 'f'}, 44, 8, `polyclamd 1.2.3, up 20 seconds, ready
 scans/s 10.0  failures/s 1.0  ok 10.0  vi...
 3 connections, 1 scan in progress, spool ...

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"polyclam/proxy/engine"
+	"polyclam/proxy/ops/human"
 	proxyprintable "polyclam/proxy/printable"
 )
 
@@ -74,15 +75,10 @@ func rate(r float64) string {
 	return strconv.FormatFloat(r, 'f', 1, 64)
 }
 
-// latency formats a duration in three digits or so: "0.8ms", "12ms", "1.25s".
+// latency formats a duration as the status page does. It is "-" if nothing is known.
 func latency(d time.Duration, known bool) string {
-	switch {
-	case !known:
+	if !known {
 		return "-"
-	case d < 10*time.Millisecond:
-		return strconv.FormatFloat(d.Seconds()*1000, 'f', 1, 64) + "ms"
-	case d < time.Second:
-		return strconv.FormatInt(d.Milliseconds(), 10) + "ms"
 	}
-	return strconv.FormatFloat(d.Seconds(), 'f', 2, 64) + "s"
+	return human.Latency(d)
 }

@@ -11,6 +11,9 @@ type CacheState struct {
 	CacheMisses int64 `json:"cache_misses,omitempty"`
 	// CacheShared is the state of the store that hosts share: up, or down; empty: none.
 	CacheShared string `json:"cache_shared,omitempty"`
+	// CacheReason is why that is down or does not accept results, CacheHint what to do.
+	CacheReason string `json:"cache_reason,omitempty"`
+	CacheHint   string `json:"cache_hint,omitempty"`
 }
 
 func (c *CacheState) fields() []field {
@@ -20,5 +23,7 @@ func (c *CacheState) fields() []field {
 		count("cache_hits", 0, &c.CacheHits),
 		count("cache_misses", 0, &c.CacheMisses),
 		text("cache_shared", &c.CacheShared),
+		text("cache_reason", &c.CacheReason),
+		text("cache_hint", &c.CacheHint),
 	}
 }

@@ -75,10 +75,13 @@ type Node struct {
 	Address        string `json:"address,omitempty"`
 	// FoundAs is the configured name that the address was found by; empty: the address itself is
 	// configured. NameAge is how many seconds ago the name was last answered completely,
-	// NameFailures how many lookups were not since the start, and NameReason what is wrong
-	// with the last one.
+	// NameNext in how many seconds it is looked up again (0: now), NameNotUsed how many
+	// addresses it has beyond max_nodes, NameFailures how many lookups failed since the start,
+	// and NameReason what is wrong with the last one.
 	FoundAs      string `json:"name,omitempty"`
 	NameAge      int64  `json:"name_age,omitempty"`
+	NameNext     int64  `json:"name_next,omitempty"`
+	NameNotUsed  int64  `json:"name_not_used,omitempty"`
 	NameFailures int64  `json:"name_failures,omitempty"`
 	NameReason   string `json:"name_reason,omitempty"`
 	State        string `json:"state"` // up, down, unknown or reloading
@@ -138,6 +141,8 @@ func (n *Node) fields() []field {
 		text("address", &n.Address),
 		text("name", &n.FoundAs),
 		count("name_age", 0, &n.NameAge),
+		count("name_next", 0, &n.NameNext),
+		count("name_not_used", 0, &n.NameNotUsed),
 		count("name_failures", 0, &n.NameFailures),
 		text("name_reason", &n.NameReason),
 		text("state", &n.State),

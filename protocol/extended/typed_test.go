@@ -37,15 +37,15 @@ var typedTests = []typedTest{
 	{"summary", Summary{Category: "virus", Action: "quarantine", Code: 1, Engine: "a", ActionBy: "b", Engines: 2, Failed: 1, Version: 1},
 		`stream: category=virus action=quarantine code=1 engine=a action_by=b engines=2 failed=1 version=1 SUMMARY`},
 	{"server", Server{Version: "1 x", Uptime: 1, Connections: 2, Scans: 3, Requests: 4, SpoolUsed: 5, SpoolTotal: 6, FindRuns: 7, FindFailures: 8, FindDropped: 9, Draining: true, Brief: true,
-		CacheState: CacheState{CacheUsed: 13, CacheLimit: 14, CacheHits: 15, CacheMisses: 16, CacheShared: "down"}, Refusals: refusals},
-		`status: version="1 x" uptime=1 connections=2 scans=3 requests=4 spool_used=5 spool_total=6 find_runs=7 find_failures=8 find_dropped=9 draining=true brief=true cache_used=13 cache_limit=14 cache_hits=15 cache_misses=16 cache_shared=down commands_refused=1 connections_refused=2 connections_not_allowed=10 handshakes_failed=12 ` +
+		CacheState: CacheState{CacheUsed: 13, CacheLimit: 14, CacheHits: 15, CacheMisses: 16, CacheShared: "down", CacheReason: "no answer", CacheHint: "look"}, Refusals: refusals},
+		`status: version="1 x" uptime=1 connections=2 scans=3 requests=4 spool_used=5 spool_total=6 find_runs=7 find_failures=8 find_dropped=9 draining=true brief=true cache_used=13 cache_limit=14 cache_hits=15 cache_misses=16 cache_shared=down cache_reason="no answer" cache_hint=look commands_refused=1 connections_refused=2 connections_not_allowed=10 handshakes_failed=12 ` +
 			`not_scanned_gone=3 not_scanned_limit=4 not_scanned_spool=5 not_scanned_denied=6 not_scanned_path=7 not_scanned_hung=8 not_scanned_rate=11 not_scanned_other=9 SERVER`},
 	{"node", Node{
-		Engine: "a", Backend: "clamd", Required: true, Mode: "observe", ConfiguredMode: "on", Drained: true, Address: "unix:/s", FoundAs: "dns:a:1", NameAge: 16, NameFailures: 17, NameReason: "late", State: "down", Reason: "gone", InFlight: 1, Limit: 2, Waiting: 3, Withheld: 4,
+		Engine: "a", Backend: "clamd", Required: true, Mode: "observe", ConfiguredMode: "on", Drained: true, Address: "unix:/s", FoundAs: "dns:a:1", NameAge: 16, NameNext: 18, NameNotUsed: 19, NameFailures: 17, NameReason: "late", State: "down", Reason: "gone", InFlight: 1, Limit: 2, Waiting: 3, Withheld: 4,
 		Scans: 5, Failures: 6, Replays: 7, Hedges: 8, HedgesWon: 9, Version: "v", DatabaseTime: at, Stale: true,
 		OlderThan: "unix:/n", OlderBy: 12, ObservedSame: 13, ObservedDiffer: 14, ObservedSkipped: 15, CanaryTime: at.Add(time.Second), CanaryClean: "ok",
 		CanaryEICAR: "virus", CanaryName: "E", CanaryEncrypted: "encrypted", CanaryMail: "ok", CanaryError: "late", HeuristicsFirst: true, MailUnread: true, Scanned: 10, UnscannedAbove: 11,
-	}, `status: engine=a backend=clamd required=true mode=observe configured_mode=on drained=true address="unix:/s" name="dns:a:1" name_age=16 name_failures=17 name_reason=late state=down reason=gone in_flight=1 limit=2 waiting=3 withheld=4 ` +
+	}, `status: engine=a backend=clamd required=true mode=observe configured_mode=on drained=true address="unix:/s" name="dns:a:1" name_age=16 name_next=18 name_not_used=19 name_failures=17 name_reason=late state=down reason=gone in_flight=1 limit=2 waiting=3 withheld=4 ` +
 		`scans=5 failures=6 replays=7 hedges=8 hedges_won=9 version=v database_time="2026-11-23T08:00:00Z" stale=true older_than="unix:/n" older_by=12 observed_same=13 observed_differ=14 observed_skipped=15 canary_time="2026-11-23T08:00:01Z" ` +
 		`canary_clean=ok canary_eicar=virus canary_name=E canary_encrypted=encrypted canary_mail=ok canary_error=late heuristics_first=true mail_unread=true scanned=10 unscanned_above=11 NODE`},
 	{"about", Server{About: about}, `status: uptime=0 connections=0 scans=0 requests=0 spool_used=0 spool_total=0 config=/c config_time="2026-11-23T08:00:00Z" ` +

@@ -30,13 +30,15 @@ type breaker struct {
 	mu     sync.Mutex
 	isOpen bool
 	score  int
-	reason string
+	reason error         // why it is open, or the last failure
 	opened chan struct{} // closed when it opens, so that nothing waits any longer
 	closed chan struct{} // closed when it closes
 }
 
+var errUnconnected = &StoreError{Reason: "not connected yet"}
+
 func newBreaker(budget time.Duration, now func() time.Time) *breaker {
-	b := &breaker{budget: budget, now: now, isOpen: true, reason: "not connected yet", opened: make(chan struct{}), closed: make(chan struct{})}
+	b := &breaker{budget: budget, now: now, isOpen: true, reason: errUnconnected, opened: make(chan struct{}), closed: make(chan struct{})}
 	close(b.opened)
 	return b
 }
@@ -78,7 +80,7 @@ func (b *breaker) succeed() {
 }
 
 // fail records a failure. It reports whether the breaker opened because of it.
-func (b *breaker) fail(reason string) (opens bool) {
+func (b *breaker) fail(reason error) (opens bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.reason = reason
@@ -92,7 +94,7 @@ func (b *breaker) fail(reason string) (opens bool) {
 }
 
 // keepOpen sets the reason why the breaker stays open.
-func (b *breaker) keepOpen(reason string) {
+func (b *breaker) keepOpen(reason error) {
 	b.mu.Lock()
 	b.reason = reason
 	b.mu.Unlock()
@@ -103,7 +105,7 @@ func (b *breaker) close() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.isOpen {
-		b.isOpen, b.score, b.reason = false, 0, ""
+		b.isOpen, b.score, b.reason = false, 0, nil
 		b.opened = make(chan struct{})
 		close(b.closed)
 	}
@@ -111,7 +113,7 @@ func (b *breaker) close() {
 
 // state returns whether the breaker is open, why, and the channels that are closed when it
 // has opened and closed.
-func (b *breaker) state() (isOpen bool, reason string, opened, closed <-chan struct{}) {
+func (b *breaker) state() (isOpen bool, reason error, opened, closed <-chan struct{}) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.isOpen, b.reason, b.opened, b.closed

@@ -50,6 +50,9 @@ type shared struct {
 	ending chan struct{} // closed by close
 	wrote  sync.WaitGroup
 
+	// refusal is why the store did not accept the last results, although it answers.
+	refusal atomic.Pointer[StoreError]
+
 	hits, misses, added, late, failed, skipped, forged, dropped atomic.Uint64
 }
 
@@ -144,9 +147,16 @@ func (s *shared) add(k Key, data []byte, expires time.Time) {
 // after that.
 func (s *shared) addFailure(ctx context.Context, k Key, ttl time.Duration) {
 	record := s.signer.failure(k, ttl)
-	ask(ctx, s, failureTime, func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, s.store.Append(ctx, failureKey(k), record, ttl)
+	refused, _ := ask(ctx, s, failureTime, func(ctx context.Context) (refused error, err error) {
+		err = s.store.Append(ctx, failureKey(k), record, ttl)
+		if isRefused(err) { // it still answers questions
+			return err, nil
+		}
+		return nil, err
 	})
+	if refused != nil {
+		s.refused(refused, 1)
+	}
 }
 
 // ask asks the store a question, which may take as long as limit. It waits for the answer no
@@ -208,7 +218,7 @@ func (s *shared) fail(err error) {
 	} else {
 		s.failed.Add(1)
 	}
-	if s.breaker.fail(err.Error()) {
+	if s.breaker.fail(err) {
 		if suppressed, ok := s.lines.Allow(noClient, "down "+err.Error()); ok {
 			s.warn(err).Int("suppressed", suppressed).Msg("shared cache is not used until it answers, scans continue without it")
 		}
@@ -217,12 +227,40 @@ func (s *shared) fail(err error) {
 
 // warn begins a line about a failure.
 func (s *shared) warn(err error) *zerolog.Event {
-	line := s.log.Warn().Str("error", err.Error())
-	var e *StoreError
-	if errors.As(err, &e) && e.Hint != "" {
-		line.Str("hint", e.Hint)
+	reason, hint := textOf(err)
+	line := s.log.Warn().Str("error", reason)
+	if hint != "" {
+		line.Str("hint", hint)
 	}
 	return line
+}
+
+// textOf returns what is wrong with the store, and what to do.
+func textOf(err error) (reason, hint string) {
+	var e *StoreError
+	switch {
+	case err == nil:
+		return "", ""
+	case errors.As(err, &e):
+		return e.Reason, e.Hint
+	}
+	return err.Error(), ""
+}
+
+func isRefused(err error) bool {
+	var e *StoreError
+	return errors.As(err, &e) && e.Refused
+}
+
+// refused counts n writes that the store did not accept, although it answers.
+func (s *shared) refused(err error, n int) {
+	var e *StoreError
+	errors.As(err, &e)
+	s.failed.Add(uint64(n))
+	s.refusal.Store(e)
+	if suppressed, ok := s.lines.Allow(noClient, "write "+e.Reason); ok {
+		s.warn(err).Int("suppressed", suppressed).Msg("shared cache does not accept results, scans continue")
+	}
 }
 
 func (s *shared) stats() *SharedStats {
@@ -232,9 +270,13 @@ func (s *shared) stats() *SharedStats {
 		Skipped: s.skipped.Load(), Forged: s.forged.Load(), Dropped: s.dropped.Load(),
 	}
 	isOpen, reason, _, _ := s.breaker.state()
-	if isOpen {
+	switch refusal := s.refusal.Load(); {
+	case isOpen:
 		stats.State = "down"
-		stats.Reason = reason
+		stats.Reason, stats.Hint = textOf(reason)
+	case refusal != nil:
+		stats.Reason, stats.Hint = refusal.Reason, refusal.Hint
+		stats.Reason = "it does not accept results: " + stats.Reason
 	}
 	return stats
 }

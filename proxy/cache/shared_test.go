@@ -153,6 +153,7 @@ func TestHang(t *testing.T) {
 
 // TestBreaker counts failures.
 func TestBreaker(t *testing.T) {
+	broken := errors.New("x")
 	b := newBreaker(time.Second, time.Now)
 	if _, ok := b.begin(); ok {
 		t.Error("asks before the store has answered")
@@ -163,12 +164,12 @@ func TestBreaker(t *testing.T) {
 			t.Fatalf("does not ask after %d failures", i)
 		}
 		b.end(true)
-		if opens := b.fail("x"); opens != (i == maxFailures-1) {
+		if opens := b.fail(broken); opens != (i == maxFailures-1) {
 			t.Errorf("failure %d: opens %v", i+1, opens)
 		}
 	}
 	isOpen, reason, opened, _ := b.state()
-	if _, ok := b.begin(); ok || !isOpen || reason != "x" {
+	if _, ok := b.begin(); ok || !isOpen || reason != broken {
 		t.Error("asks although open")
 	}
 	select {
@@ -178,7 +179,7 @@ func TestBreaker(t *testing.T) {
 	}
 	b.close()
 	for range 100 { // one of ten is no reason
-		b.fail("x")
+		b.fail(broken)
 		for range 9 {
 			b.succeed()
 		}
@@ -187,7 +188,7 @@ func TestBreaker(t *testing.T) {
 		t.Error("opens for single failures")
 	}
 	for range 100 { // one of three
-		b.fail("x")
+		b.fail(broken)
 		b.succeed()
 		b.succeed()
 	}

@@ -22,7 +22,9 @@ type MemoryStats struct {
 type SharedStats struct {
 	Address string `json:"address"`
 	State   string `json:"state"` // "up", or "down" while the breaker is open
+	// Reason is why it is down or does not accept results, Hint what to do.
 	Reason  string `json:"reason,omitempty"`
+	Hint    string `json:"hint,omitempty"`
 	Hits    uint64 `json:"hits"`
 	Misses  uint64 `json:"misses"`
 	Added   uint64 `json:"added"`

@@ -65,7 +65,7 @@ func (s *shared) watch() {
 
 // down says why the store is not used yet.
 func (s *shared) down(err error) {
-	s.breaker.keepOpen(err.Error())
+	s.breaker.keepOpen(err)
 	if suppressed, ok := s.lines.Allow(noClient, "down "+err.Error()); ok {
 		s.warn(err).Int("suppressed", suppressed).Msg("shared cache is not used until it answers, scans continue without it")
 	}

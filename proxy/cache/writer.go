@@ -2,7 +2,6 @@ package cache
 
 import (
 	"context"
-	"errors"
 	"time"
 )
 
@@ -65,18 +64,14 @@ func (s *shared) writeBatch(list []Value) {
 	defer cancel()
 	stored, err := s.store.Put(ctx, list)
 	s.added.Add(uint64(stored))
-	if err == nil || s.ctx.Err() != nil {
-		return
-	}
-	var e *StoreError
-	if !errors.As(err, &e) || !e.Refused {
+	switch {
+	case err == nil:
+		s.refusal.Store(nil)
+	case s.ctx.Err() != nil:
+	case isRefused(err):
+		s.refused(err, len(list)-stored)
+	default:
 		s.dropped.Add(uint64(len(list) - stored))
 		s.fail(err)
-		return
-	}
-	// It still answers questions.
-	s.failed.Add(uint64(len(list) - stored))
-	if suppressed, ok := s.lines.Allow(noClient, "write "+e.Reason); ok {
-		s.warn(err).Int("suppressed", suppressed).Msg("shared cache does not accept results, scans continue")
 	}
 }

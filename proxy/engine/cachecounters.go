@@ -5,12 +5,14 @@ import "sync/atomic"
 // cacheCounts are the counters for [CacheCounters].
 type cacheCounts struct {
 	memory, shared, joined, misses, notCacheable atomic.Uint64
+	noVersion, object, file                      atomic.Uint64 // parts of notCacheable
 }
 
 func (c *cacheCounts) value() CacheCounters {
 	return CacheCounters{
 		Memory: c.memory.Load(), Shared: c.shared.Load(), Joined: c.joined.Load(),
 		Misses: c.misses.Load(), NotCacheable: c.notCacheable.Load(),
+		NoVersion: c.noVersion.Load(), Object: c.object.Load(), File: c.file.Load(),
 	}
 }
 
@@ -24,9 +26,33 @@ type CacheCounters struct {
 	Joined uint64 `json:"joined"`
 	// Misses are scans of objects that the cache did not have.
 	Misses uint64 `json:"misses"`
-	// NotCacheable are scans for which the cache could not be asked: the engine does not
-	// report a version and has no cache_ttl, or the object is not complete.
+	// NotCacheable are scans for which the cache could not be asked, for one of the following
+	// reasons, or because the object could not be hashed in time.
 	NotCacheable uint64 `json:"not_cacheable"`
+	// NoVersion: the version of the engine's signatures was not known, Object: the object is
+	// empty, too large or a test object, File: it is a client's file, and no result was kept
+	// that could be used.
+	NoVersion uint64 `json:"no_version"`
+	Object    uint64 `json:"object"`
+	File      uint64 `json:"file"`
+}
+
+// A NotCachedReason is a number of scans for which the cache could not be asked.
+type NotCachedReason struct {
+	Name  string // for metrics
+	Text  string // for people
+	Count uint64
+}
+
+// Reasons splits NotCacheable.
+func (c CacheCounters) Reasons() []NotCachedReason {
+	known := c.NoVersion + c.Object + c.File
+	return []NotCachedReason{
+		{"version", "without a known version", c.NoVersion},
+		{"object", "empty, too large or test objects", c.Object},
+		{"file", "client files, of which no results are kept", c.File},
+		{"time", "not hashed in time", c.NotCacheable - min(c.NotCacheable, known)},
+	}
 }
 
 // Hits are the results that no engine was asked for.
@@ -37,5 +63,6 @@ func (c CacheCounters) Add(other CacheCounters) CacheCounters {
 	return CacheCounters{
 		Memory: c.Memory + other.Memory, Shared: c.Shared + other.Shared, Joined: c.Joined + other.Joined,
 		Misses: c.Misses + other.Misses, NotCacheable: c.NotCacheable + other.NotCacheable,
+		NoVersion: c.NoVersion + other.NoVersion, Object: c.Object + other.Object, File: c.File + other.File,
 	}
 }

@@ -37,7 +37,8 @@ func LookUp(ctx context.Context, engines []*Engine, o Object, all bool) []*Known
 	}
 	begin := time.Now()
 	l := &lookup{engines: engines, object: o, all: all, known: make([]*Known, len(engines))}
-	ok := isLookedUp(o) && l.findVersions() && l.hash(ctx)
+	l.fits = isLookedUp(o)
+	ok := l.fits && l.findVersions() && l.hash(ctx)
 	if ok {
 		l.findVersionsAgain(ctx)
 		l.ask(ctx)
@@ -59,6 +60,7 @@ type lookup struct {
 	object  Object
 	all     bool
 	known   []*Known
+	fits    bool              // results about the object may be looked for
 	asking  []<-chan struct{} // questions for versions under way
 }
 
@@ -236,7 +238,7 @@ func (l *lookup) count(ctx context.Context, ok bool) {
 		switch {
 		case e.cfg.Cache == nil || e.cfg.CacheTTL <= 0:
 		case !ok || !k.keeps:
-			c.notCacheable.Add(1)
+			l.countNotCached(c, e, k)
 		case k.hit == nil:
 			c.misses.Add(1)
 		case k.hit.Source == cache.Shared:
@@ -244,6 +246,19 @@ func (l *lookup) count(ctx context.Context, ok bool) {
 		default:
 			c.memory.Add(1)
 		}
+	}
+}
+
+// countNotCached counts a scan for which the cache was not asked, with its reason.
+func (l *lookup) countNotCached(c *cacheCounts, e *Engine, k *Known) {
+	c.notCacheable.Add(1)
+	switch {
+	case !l.fits || e.isTooLarge(l.object.Size()):
+		c.object.Add(1)
+	case k != nil && !k.own && e.cfg.caches() && !e.hasKept():
+		c.file.Add(1)
+	case k == nil || !k.keeps:
+		c.noVersion.Add(1)
 	}
 }
 

@@ -40,6 +40,7 @@ type name struct {
 	opened  int                // version of the configuration that wanted belongs to
 
 	answered time.Time // the last good answer
+	next     time.Time // the next lookup; in the past: under way
 	failures uint64    // lookups without one
 	err      error     // what is wrong with the last lookup
 	failing  time.Time // since when
@@ -58,7 +59,7 @@ func newName(n Name) *name { return &name{Name: n, created: time.Now()} }
 // holds mu.
 func (n *name) inherit(old *name) {
 	n.created, n.known, n.targets, n.wanted, n.opened = old.created, old.known, old.targets, old.wanted, -1
-	n.answered, n.failures, n.err, n.failing, n.dropped = old.answered, old.failures, old.err, old.failing, old.dropped
+	n.answered, n.next, n.failures, n.err, n.failing, n.dropped = old.answered, old.next, old.failures, old.err, old.failing, old.dropped
 }
 
 // startNames begins the lookups of new names. They end with ctx or the engine.
@@ -136,7 +137,7 @@ type lookupLog struct {
 // record records the outcome of a lookup. The caller holds mu.
 func (n *name) record(a resolve.Answer, err error) (log lookupLog) {
 	now, before := time.Now(), n.err
-	n.err = err
+	n.err, n.next = err, now.Add(a.Next)
 	if err == nil {
 		n.err = a.Partial
 		n.targets, n.answered = a.Targets, now

@@ -40,6 +40,7 @@ type NameStatus struct {
 	// NotUsed is how many addresses it has beyond max_nodes.
 	NotUsed  int       `json:"not_used,omitempty"`
 	Answered time.Time `json:"answered,omitzero"` // the last good answer
+	Next     time.Time `json:"next,omitzero"`     // the next lookup; in the past: it is under way
 	Failures uint64    `json:"failures"`          // lookups without a complete answer, since the start
 	// Reason is what is wrong with the last lookup; empty: nothing. The nodes of the last
 	// good answer stay in use.
@@ -213,7 +214,7 @@ func (p *pool) slots() int {
 
 // status returns the state of a name. The caller holds pool.mu.
 func (n *name) status() NameStatus {
-	s := NameStatus{Address: bounded(n.Address), Nodes: len(n.wanted), NotUsed: n.dropped, Answered: n.answered, Failures: n.failures}
+	s := NameStatus{Address: bounded(n.Address), Nodes: len(n.wanted), NotUsed: n.dropped, Answered: n.answered, Next: n.next, Failures: n.failures}
 	if n.err != nil {
 		s.Reason, s.FailingSince = shortened(n.err.Error(), maxReason), n.failing
 	}

@@ -26,6 +26,8 @@ type Answer struct {
 	TTL     time.Duration
 	// Partial is why some of the targets are from an earlier answer; nil: none are.
 	Partial error
+	// Next is the time until the next lookup, also after a failure. [Resolver.Watch] sets it.
+	Next time.Duration
 }
 
 // Lookup looks a name up. previous are the targets of the last answer: where only a part of

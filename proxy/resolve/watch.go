@@ -59,7 +59,6 @@ func (r *Resolver) Watch(ctx context.Context, n Name, previous []Target, report 
 		if ctx.Err() != nil {
 			return
 		}
-		report(a, err)
 		wait := a.TTL
 		if err == nil {
 			previous = a.Targets
@@ -70,7 +69,9 @@ func (r *Resolver) Watch(ctx context.Context, n Name, previous []Target, report 
 		} else {
 			pause = shortest
 		}
-		r.pause(ctx, r.wait(wait))
+		a.Next = r.wait(wait)
+		report(a, err)
+		r.pause(ctx, a.Next)
 	}
 }
 

@@ -34,7 +34,9 @@ func TestWatch(t *testing.T) {
 	z.set("clamd.example", "20 A 10.0.0.1")
 	n, _ := Parse("dns:clamd.example.:3310")
 	var got []string
+	var next []time.Duration
 	r.Watch(ctx, n, nil, func(a Answer, err error) {
+		next = append(next, a.Next)
 		if err != nil {
 			got = append(got, "failed")
 			return
@@ -44,6 +46,9 @@ func TestWatch(t *testing.T) {
 	want := []string{"10.0.0.1:3310", "10.0.0.2:3310", "10.0.0.3:3310", "failed", "failed", "failed", "failed", "failed", "10.0.0.4:3310", "failed"}
 	if !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
+	}
+	if !slices.Equal(next, pauses) {
+		t.Errorf("the next lookups are reported after %v, want %v", next, pauses)
 	}
 	for i, want := range []time.Duration{10, 5, 1, 1, 2, 4, 8, 10, 10, 1} {
 		most := want * time.Second

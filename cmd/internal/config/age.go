@@ -24,6 +24,9 @@ const (
 
 var ageInDays = regexp.MustCompile(`^[0-9]{1,6}d$`)
 
+// Example implements [decode.Exampler].
+func (*Age) Example() string { return "7d" }
+
 // UnmarshalText implements [encoding.TextUnmarshaler].
 func (a *Age) UnmarshalText(text []byte) error {
 	s := string(text)

@@ -1,7 +1,9 @@
 package config
 
 import (
+	"net"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -52,6 +54,20 @@ func (c *Cache) server(address string) (network, addr string, isTLS bool, err er
 	return network, addr, isTLS || c.TLS, err
 }
 
+// place returns the same text for two spellings of an address, or "" if it is not one.
+func (c *Cache) place(address string) string {
+	network, addr, _, err := c.server(address)
+	if err != nil {
+		return ""
+	}
+	if network == "unix" {
+		return filepath.Clean(addr)
+	}
+	host, port, _ := net.SplitHostPort(addr)
+	n, _ := strconv.Atoi(port)
+	return net.JoinHostPort(strings.TrimSuffix(strings.ToLower(host), "."), strconv.Itoa(n))
+}
+
 // hasTLS reports whether connections to the servers use TLS.
 func (c *Cache) hasTLS() bool {
 	for _, address := range c.Redis {
@@ -77,7 +93,7 @@ func validateCache(f *File, r *report) {
 		}
 		return
 	}
-	networks := map[string]bool{}
+	networks, seen := map[string]bool{}, map[string]bool{}
 	for i, address := range c.Redis {
 		at := cachePath.Key("redis").Element(i)
 		if !r.has(at) {
@@ -87,6 +103,11 @@ func validateCache(f *File, r *report) {
 		if sockaddrTaken(f, address) {
 			r.fail(at, "%q is a listener of this file; write the address of Redis or Valkey", address)
 		}
+		place := c.place(address)
+		if seen[place] {
+			r.fail(at, "%q is in the list twice; write each server once", address)
+		}
+		seen[place] = place != ""
 	}
 	switch key := cachePath.Key("redis"); {
 	case networks["tcp"] && networks["tls"]:
@@ -105,6 +126,9 @@ func validateCache(f *File, r *report) {
 func validateRedis(c *Cache, r *report, at position.Path, address string) string {
 	network, _, isTLS, err := c.server(address)
 	switch {
+	case strings.Contains(address, "://"): // it may have a password, so it is not repeated
+		r.fail(at, "is a URL; write \"tcp:host:port\", \"tls:host:port\" for one with rediss, or \"unix:/path/of/socket\"; the rest of it has the keys user, password_file and database")
+		return ""
 	case err != nil:
 		r.fail(at, "%q is not an address; write \"tcp:host:port\", \"tls:host:port\" or \"unix:/path/of/socket\", for example \"tcp:127.0.0.1:6379\"", address)
 		return ""

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 
 	"polyclam/proxy/engine"
@@ -24,14 +25,24 @@ func (c *CacheTTL) UnmarshalText(text []byte) error {
 		return nil
 	}
 	d, err := time.ParseDuration(string(text))
+	if _, isNumber := strconv.Atoi(string(text)); err != nil && isNumber == nil {
+		return fmt.Errorf("%q has no unit; write \"%sm\" for minutes, \"%sh\" for hours, or \"auto\"", text, text, text)
+	}
 	if err != nil {
 		return fmt.Errorf("%q is not a duration; write one such as \"10m\" or \"1h\", \"0s\" to keep no results, or \"auto\"", text)
 	}
-	if *c = CacheTTL(d); *c < 0 || *c > maxTTL {
-		return fmt.Errorf("%q is out of range; write \"0s\" to \"24h\", or \"auto\"", text)
+	switch {
+	case d < 0:
+		return fmt.Errorf("%q is negative; write \"0s\" to keep no results, at most \"24h\", or \"auto\"", text)
+	case CacheTTL(d) > maxTTL:
+		return fmt.Errorf("%q is too long, because signatures of your own may change meanwhile; write at most \"24h\", or \"auto\"", text)
 	}
+	*c = CacheTTL(d)
 	return nil
 }
+
+// Example implements [decode.Exampler].
+func (*CacheTTL) Example() string { return "10m" }
 
 // text writes c as the file has it.
 func (c CacheTTL) text() string {

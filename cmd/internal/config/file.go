@@ -6,6 +6,7 @@ import (
 
 	"polyclam/backends"
 	"polyclam/backends/registry"
+	"polyclam/cmd/internal/config/decode"
 	"polyclam/cmd/internal/config/position"
 	"polyclam/proxy"
 	"polyclam/proxy/cache"
@@ -50,6 +51,7 @@ type File struct {
 
 	cache          *cache.Cache // that of the engines, see UseCache; nil: none
 	cacheMemorySet bool         // cache.memory is in the file
+	cacheMemory    int64        // set by FitSpool: cache.memory before it was bounded
 	inMemory       int64        // set by FitSpool: bytes of short streams on the heap
 	records        int64        // set by FitSpool: see RecordBytes
 	spoolTotalLine int          // line of limits.spool_total; 0: not in the file
@@ -71,7 +73,7 @@ type Engine struct {
 	// Resolve is the longest time between lookups of a name; NameServers are asked, or those
 	// of the machine; MaxNodes is how many nodes one name may have.
 	Resolve        time.Duration `toml:"resolve" range:"1s..1h"`
-	NameServers    []string      `toml:"name_servers"`
+	NameServers    decode.List   `toml:"name_servers"`
 	MaxNodes       int           `toml:"max_nodes" range:"1..64"`
 	MaxScans       int           `toml:"max_scans" range:"1..10000"`
 	MaxSize        int64         `toml:"max_size"` // 0: no limit
@@ -99,7 +101,7 @@ func newEngine(name, backend string) Engine {
 		Mode: d.Mode, Required: d.Required, Timeout: d.Timeout, MaxScans: d.MaxScans, MaxSize: d.MaxSize,
 		Canary: d.Canary, CanaryInterval: d.CanaryInterval, SizeCheck: d.SizeCheck, Hedge: !d.NoHedge, PoisonTime: d.PoisonTime,
 		MaxSignatureAge: Age(d.MaxSignatureAge), Stale: staleUse, CacheTTL: autoTTL,
-		Resolve: resolve.DefaultInterval, NameServers: []string{}, MaxNodes: resolve.MaxTargets,
+		Resolve: resolve.DefaultInterval, NameServers: decode.List{}, MaxNodes: resolve.MaxTargets,
 	}
 	if row, ok := registry.Lookup(backend); ok {
 		e.config = row.NewConfig()

@@ -54,8 +54,14 @@ func (f *File) FitSpool(memory machine.Limit) (source string) {
 				size.Format(f.Limits.Stream), size.Human(f.Limits.SpoolTotal))
 		}
 	}
+	f.cacheMemory = f.Cache.Memory
 	if !f.cacheMemorySet {
 		f.Cache.Memory = min(f.Cache.Memory, max(smallestCache, memory.N/cacheShare))
+	} else if f.Cache.Memory > share {
+		key := cachePath.Key("memory")
+		f.Warn(f.ProblemAt(key, "%q is more than half of the memory, %s (%s); at most half of it is used, %s. \"32MiB\" is enough for 160,000 results",
+			size.Format(f.Cache.Memory), size.Human(memory.N), memory.From, size.Human(share)))
+		f.Cache.Memory = share
 	}
 	f.records = min(proxy.RecordBytes, max(fewestRecords, memory.N/recordShare))
 	room := min(spool.DefaultTotal, share)

@@ -26,6 +26,9 @@ func TestFitSpool(t *testing.T) {
 			`test:5: limits.spool_total: "200MiB" is more than half of the memory, 256 MiB (memory.max of /a)`},
 		{"the file says no limit", "[limits]\nspool_total = 0\n", machine.Limit{N: 256 * m, From: "x"}, 0, 16 * m, "limits.spool_total",
 			"limits.spool_total: no limit is more than half of the memory"},
+		{"the cache has more than half", "[cache]\nmemory = \"9999GiB\"\n", machine.Limit{N: 256 * m, From: "memory.max of /a"}, 128 * m, 16 * m, "half of 256 MiB, which is memory.max of /a",
+			`test:5: cache.memory: "9999GiB" is more than half of the memory, 256 MiB (memory.max of /a); at most half of it is used, 128 MiB`},
+		{"the cache has half", "[cache]\nmemory = \"128MiB\"\n", machine.Limit{N: 256 * m, From: "x"}, 128 * m, 16 * m, "half of 256 MiB, which is x", ""},
 		{"a disk", disk, machine.Limit{N: 256 * m, From: "x"}, 2 << 30, 16 * m, "the default; /proc/polyclam is on a disk, so memory does not bound it", ""},
 		{"a disk, and more than memory", disk + "[limits]\nspool_total = \"20GiB\"\n", machine.Limit{N: 256 * m, From: "x"}, 20 << 30, 16 * m, "limits.spool_total", ""},
 		{"tmpfile in memory", strings.ReplaceAll(disk, "/proc", "/dev/shm"), machine.Limit{N: 256 * m, From: "x"}, 128 * m, 16 * m, "half of 256 MiB, which is x", ""},
@@ -39,6 +42,9 @@ func TestFitSpool(t *testing.T) {
 			source := f.FitSpool(test.memory)
 			if f.Limits.SpoolTotal != test.total || f.inMemory != test.inMemory || source != test.source {
 				t.Errorf("%d bytes, %d of them in memory, %q; want %d, %d, %q", f.Limits.SpoolTotal, f.inMemory, source, test.total, test.inMemory, test.source)
+			}
+			if f.Cache.Memory > test.memory.N/2 {
+				t.Errorf("the cache may have %d bytes", f.Cache.Memory)
 			}
 			text := ""
 			if len(f.Warnings) > before {

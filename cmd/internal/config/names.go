@@ -144,8 +144,12 @@ func (f *File) lookUpName(ctx context.Context, e *Engine, key position.Path, add
 func validateNames(e *Engine, r *report, at position.Path) {
 	list := at.Key("name_servers")
 	for i, s := range e.NameServers {
-		if _, ok := resolve.ServerAddress(s); !ok && r.isGood(list.Element(i)) {
-			r.fail(list.Element(i), "%q: write the IP address of a name server, with its port unless that is 53, for example \"127.0.0.1:8600\"", s)
+		key := list.Element(i)
+		if !r.has(key) {
+			key = list // one string instead of an array
+		}
+		if _, ok := resolve.ServerAddress(s); !ok && r.isGood(key) {
+			r.fail(key, "%q: write the IP address of a name server, with its port unless that is 53, for example \"127.0.0.1:8600\"", s)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -61,14 +62,18 @@ func (f *File) cacheConfig() (*cachePlan, error) {
 	} else if c.Memory == 0 {
 		return nil, nil
 	}
-	plan.Identity = plan.identity(c)
+	configured := *c
+	configured.Memory = cmp.Or(f.cacheMemory, c.Memory)
+	plan.Identity = plan.identity(&configured)
 	return plan, nil
 }
 
-// identity covers the keys, and what is in the files that they name.
+// identity covers the keys as they are in the configuration, and what is in the files that
+// they name. What the free memory allows differs from one reload to the next, and must not
+// empty the cache.
 func (p *cachePlan) identity(c *Cache) string {
 	h := hmac.New(sha256.New, identityKey)
-	fmt.Fprintf(h, "%d %q %+v", c.Memory, p.Secret, *c)
+	fmt.Fprintf(h, "%q %+v", p.Secret, *c)
 	if o := p.options; o != nil {
 		fmt.Fprintf(h, " %q %q", o.Password, o.SentinelPassword)
 		for _, path := range []string{c.CA, c.Certificate, c.Key} {

@@ -24,6 +24,45 @@ var clamdNames = map[string]string{
 	"TemporaryDirectory":    "directory in [spool]",
 }
 
+// cacheNames maps keys that [cache] might have to what it has instead.
+var cacheNames = map[string]string{
+	"password":          `write the password into a file that only polyclam can read, and password_file = "/path/of/it"`,
+	"sentinel_password": `write the password into a file that only polyclam can read, and sentinel_password_file = "/path/of/it"`,
+	"secret":            `write the key into a file that only polyclam can read, and key_file = "/path/of/it"`,
+	"enabled":           `the cache is on unless memory = "0"`,
+	"timeout":           `budget = "20ms" is how long a scan waits for the store`,
+	"ttl":               `write cache_ttl = "10m" in [[engine]]`,
+	"cache_ttl":         `write it in [[engine]]`,
+	"port":              `it is part of the address, for example redis = "tcp:127.0.0.1:6379"`,
+	"size":              `write memory = "32MiB"`,
+	"address":           `write redis = "tcp:127.0.0.1:6379"`,
+	"db":                `write database`,
+	"username":          `write user`,
+	"master":            `write sentinel`,
+}
+
+// cacheAliases are other spellings of keys of cacheNames.
+var cacheAliases = map[string]string{
+	"hmac_key": "secret", "signing_key": "secret", "key_secret": "secret",
+	"enable": "enabled", "disabled": "enabled", "off": "enabled",
+	"max_size": "size", "max_memory": "size", "maxmemory": "size", "limit": "size",
+	"addresses": "address", "url": "address", "server": "address", "servers": "address", "host": "address", "hosts": "address", "valkey": "address",
+	"acl_user": "username", "login": "username", "master_name": "master", "sentinel_master": "master",
+	"expire": "ttl", "max_age": "ttl", "pass": "password", "requirepass": "password",
+}
+
+// cacheKey explains an unknown key of [cache], or returns "".
+func cacheKey(key string) string {
+	name := key
+	if alias, ok := cacheAliases[key]; ok {
+		name = alias
+	}
+	if text := cacheNames[name]; text != "" {
+		return fmt.Sprintf("unknown key %q; %s", key, text)
+	}
+	return ""
+}
+
 // renamedKey is the former name of engine, as a table and as a key of [[rule]].
 const renamedKey = "upstream"
 
@@ -33,6 +72,8 @@ func unknownKey(table position.Path, key string, known []string) string {
 	home, misplaced := homes()[key]
 	clamd, isClamd := clamdNames[key]
 	switch {
+	case table == cachePath && cacheKey(key) != "":
+		return cacheKey(key)
 	case key == renamedKey && table == "":
 		return "renamed to engine; write [[engine]]"
 	case key == renamedKey && table.Name() == "rule":

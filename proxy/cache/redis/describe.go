@@ -24,7 +24,7 @@ type refusal struct{ word, reason, hint string }
 var refusals = []refusal{
 	{"WRONGPASS", "the server does not accept the user or the password", "compare user and password_file in [cache] with the server's ACL LIST or requirepass"},
 	{"NOAUTH", "the server wants a password", "write password_file in [cache], and user if the server has users"},
-	{"NOPERM", "the user may not do this", "allow it with ACL SETUSER, see docs/cache.md for the commands that polyclam uses"},
+	{"NOPERM", "the user may not do this", ""}, // see aclHint
 	{"OOM", "the server has no memory left", "set maxmemory-policy to one that evicts, such as allkeys-lru, or raise maxmemory"},
 	{"READONLY", "the server is a replica and accepts no writes", "write the address of the primary, or those of the Sentinels with sentinel"},
 	{"LOADING", "the server is loading its data", "wait until it is ready"},
@@ -80,7 +80,11 @@ func (s *Store) describeRefusal(text string) *cache.StoreError {
 	upper := strings.ToUpper(text)
 	for _, r := range refusals {
 		if strings.HasPrefix(upper, r.word) {
-			return &cache.StoreError{Reason: r.reason + " (" + cut(text) + ")", Hint: r.hint, Refused: true}
+			hint := r.hint
+			if r.word == "NOPERM" {
+				hint = s.options.aclHint(text)
+			}
+			return &cache.StoreError{Reason: r.reason + " (" + cut(text) + ")", Hint: hint, Refused: true}
 		}
 	}
 	e := &cache.StoreError{Reason: "the server answers: " + cut(text), Refused: true}

@@ -45,6 +45,7 @@ func (h *handler) cacheStats(w http.ResponseWriter, _ *http.Request) {
 	if s.Cache.Shared != nil {
 		shared := *s.Cache.Shared
 		shared.Address, shared.Reason = printable.Escape(shared.Address, maxText), printable.Escape(shared.Reason, maxError)
+		shared.Hint = printable.Escape(shared.Hint, maxError)
 		answer.Shared = &shared
 	}
 	for _, e := range s.Engines {

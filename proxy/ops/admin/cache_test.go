@@ -48,7 +48,7 @@ func (c *fakeCache) Flush(ctx context.Context, shared bool) error {
 
 var (
 	memoryOnly = cache.Stats{Memory: cache.MemoryStats{Limit: 1 << 20, Bytes: 99, Entries: 7}}
-	withShared = cache.Stats{Memory: memoryOnly.Memory, Shared: &cache.SharedStats{Address: "redis\x1b:6379", State: "down", Reason: "refused\n" + strings.Repeat("x", 5000)}}
+	withShared = cache.Stats{Memory: memoryOnly.Memory, Shared: &cache.SharedStats{Address: "redis\x1b:6379", State: "down", Reason: "refused\n" + strings.Repeat("x", 5000), Hint: "hint\n" + strings.Repeat("x", 5000)}}
 )
 
 func TestFlushCache(t *testing.T) {
@@ -130,7 +130,7 @@ func TestCacheStats(t *testing.T) {
 	if err := json.Unmarshal([]byte(got), &answer); status != 200 || err != nil {
 		t.Fatalf("%d %s: %v", status, got, err)
 	}
-	if s := answer.Shared; !answer.On || s == nil || s.Address != `redis\x1b:6379` || !strings.HasPrefix(s.Reason, `refused\x0axxx`) || len(s.Reason) > 2*maxError {
+	if s := answer.Shared; !answer.On || s == nil || s.Address != `redis\x1b:6379` || !strings.HasPrefix(s.Reason, `refused\x0axxx`) || len(s.Reason) > 2*maxError || !strings.HasPrefix(s.Hint, `hint\x0axxx`) || len(s.Hint) > 2*maxError {
 		t.Errorf("got %+v, %+v", answer, answer.Shared)
 	}
 	if snap.Cache.Shared.Address != withShared.Shared.Address || !strings.Contains(snap.Cache.Shared.Reason, "\n") {

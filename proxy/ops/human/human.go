@@ -61,3 +61,16 @@ func Size(n int64) string {
 	}
 	return strings.TrimSuffix(strconv.FormatFloat(value, 'f', 1, 64), ".0") + " " + prefixes[i:i+1] + "iB"
 }
+
+// Latency formats a duration with two digits: "0.8 ms", "12 ms", "1.4 s".
+func Latency(d time.Duration) string {
+	value, unit := float64(d)/float64(time.Millisecond), " ms"
+	if value >= 999.5 {
+		value, unit = d.Seconds(), " s"
+	}
+	digits := 0
+	if value < 9.95 {
+		digits = 1
+	}
+	return strconv.FormatFloat(value, 'f', digits, 64) + unit
+}

@@ -62,3 +62,14 @@ func TestClock(t *testing.T) {
 		t.Errorf("the zero time was %q ago", got)
 	}
 }
+
+func TestLatency(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		0: "0.0 ms", 940 * time.Microsecond: "0.9 ms", 9940 * time.Microsecond: "9.9 ms", 9960 * time.Microsecond: "10 ms", 12400 * time.Microsecond: "12 ms",
+		999 * time.Millisecond: "999 ms", 999700 * time.Microsecond: "1.0 s", time.Second: "1.0 s", 1440 * time.Millisecond: "1.4 s", 61 * time.Second: "61 s",
+	} {
+		if got := Latency(d); got != want {
+			t.Errorf("Latency(%v) = %q, want %q", d, got, want)
+		}
+	}
+}

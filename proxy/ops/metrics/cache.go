@@ -51,6 +51,12 @@ var cacheFamilies = []family{
 			w.put(float64(e.Cache.Misses), e.label, "miss")
 			w.put(float64(e.Cache.NotCacheable), e.label, "not_cacheable")
 		}), nil},
+	{"polyclam_engine_not_cached_total", counter, "Objects for which the cache was not asked: the version of the engine's signatures was not known (version), the object is empty, too large or a test object (object), it is a client's file and no result was kept (file), or it could not be hashed in time (time).", []string{"engine", "reason"},
+		eachEngine(func(e engineState, w *writer) {
+			for _, r := range e.Cache.Reasons() {
+				w.put(float64(r.Count), e.label, r.Name)
+			}
+		}), nil},
 }
 
 // sharedOf returns the counters of the shared store. They are 0 if there is none.

@@ -9,6 +9,7 @@ import (
 
 	"polyclam/backends"
 	"polyclam/proxy/count"
+	"polyclam/proxy/ops/human"
 )
 
 // The sizes of the drawings, in their own units.
@@ -143,8 +144,8 @@ func newSpark(list *[minutes]nodeMinute) (s spark) {
 	s.Times, s.Failures = times.String(), fails.String()
 	if half, ok := all.Quantile(0.5); ok {
 		high, _ := all.Quantile(0.95)
-		s.Latency = "p50 " + latency(half) + ", p95 " + latency(high)
-		s.Label = "p95 by minute, at most " + latency(most)
+		s.Latency = "p50 " + human.Latency(half) + ", p95 " + human.Latency(high)
+		s.Label = "p95 by minute, at most " + human.Latency(most)
 	}
 	if failures > 0 {
 		s.Latency = cmp.Or(s.Latency, "no answers")

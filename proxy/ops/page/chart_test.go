@@ -89,13 +89,6 @@ func TestWords(t *testing.T) {
 			t.Errorf("number(%d) = %q, want %q", n, got, want)
 		}
 	}
-	for d, want := range map[time.Duration]string{
-		0: "0.0 ms", 940 * time.Microsecond: "0.9 ms", 9960 * time.Microsecond: "10 ms", 12400 * time.Microsecond: "12 ms", time.Second: "1.0 s", 61 * time.Second: "61 s",
-	} {
-		if got := latency(d); got != want {
-			t.Errorf("latency(%v) = %q, want %q", d, got, want)
-		}
-	}
 	if got := shown(strings.Repeat("x", 20), 10); got.Text != strings.Repeat("x", 9)+"…" || got.Full != strings.Repeat("x", 20) {
 		t.Errorf("a long text is %+v", got)
 	}

@@ -22,12 +22,19 @@ type engineView struct {
 	Required        string
 	Mode, ModeClass string
 	Load            string
+	Names           []nameView
 	Nodes           []nodeView
+}
+
+// A nameView is an address of an engine that name servers resolve.
+type nameView struct {
+	Name, Text, Reason cut
+	Class              string // of Reason
 }
 
 // A nodeView is a node.
 type nodeView struct {
-	Name                 cut
+	Name, FoundAs        cut
 	State, StateClass    string
 	Reason               cut
 	InFlight             string
@@ -60,8 +67,28 @@ func (p *Page) engines(s *proxy.Snapshot, nodes []judge.Node) (list []engineView
 		for j := range e.Nodes {
 			v.Nodes = append(v.Nodes, p.node(e, &e.Nodes[j], &nodes[j], s.Time))
 		}
+		v.Names = names(nodes[:len(e.Nodes)])
 		nodes = nodes[len(e.Nodes):]
 		list = append(list, v)
+	}
+	return list
+}
+
+// maxNames is how many names of an engine are shown.
+const maxNames = 8
+
+// names returns the names of an engine's nodes.
+func names(nodes []judge.Node) (list []nameView) {
+	all := judge.Lookups(nodes)
+	for _, l := range all[:min(len(all), maxNames)] {
+		v := nameView{Name: shown(l.Name, maxName), Text: shown(l.Text, maxReason), Reason: shown(l.Reason, maxReason), Class: warn}
+		if l.Unresolved {
+			v.Class = bad
+		}
+		list = append(list, v)
+	}
+	if more := len(all) - len(list); more > 0 {
+		list = append(list, nameView{Text: cut{Text: "and " + human.Plural(int64(more), "more name") + ", see polyclam status"}})
 	}
 	return list
 }
@@ -102,6 +129,9 @@ func (p *Page) node(e *engine.Status, n *engine.NodeStatus, judged *judge.Node, 
 		Age:      human.Since(now, n.DatabaseTime),
 		Checked:  human.Since(now, n.Canary.Time),
 		Checks:   checks(&n.Canary),
+	}
+	if n.Name != n.Address {
+		v.FoundAs = shown(n.Name, maxName)
 	}
 	v.State, v.StateClass = state(e, n, judged)
 	if judged.Why() != "" {

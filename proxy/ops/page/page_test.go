@@ -60,12 +60,15 @@ func TestGoldenHasWhatMatters(t *testing.T) {
 			">up</span>", "clamd, required</span>", "inspect, optional</span>", "3 of 24 slots in use, 0 waiting", "ClamAV 1.4.6/27500", "9 hours", "p50 ", ">p95 ",
 			"Win.Trojan.Emotet-9951800-0", "4XaB90k3zQ", "uid 108 (defang)", ">512 MiB</td>", "Lines of the log lost", "Connections not allowed", "Handshakes failed", "Not scanned: too many scans",
 			"61,804 results, 21 MiB of 32 MiB", "<div>18 %</div>", "tcp:redis.example.org:6379", "98,114 hits, 1,701,298 misses", "from the cache (shared), scanned 7 minutes ago", "612,204 confirmed, 44 dropped",
+			`<div class="found"><span>dns:clamd.example.org:3310</span> <span class="muted">1 node, last answered 8 seconds ago, next lookup in 7 seconds, 2 lookups failed since the start</span></div>`,
+			`tcp:10.0.0.2:3310<div class="found muted">dns:clamd.example.org:3310</div>`,
 		},
 		"degraded": {
 			"<strong>degraded</strong>polyclamd is up; 1 of 2 nodes of clamav is down; the signatures of sophos are 9 days old; inspect (optional) is down: ",
 			"the configuration on disk is refused since ", "clamav tcp:10.0.0.2:3310 is down: connection refused. Is the engine running", ">old</span>", "limited to 6", "stops at the first heuristic match",
 			`<span class="badge warn">down</span> tcp:redis.example.org:6379</div><div class="warn">cannot connect: connection refused</div>`, `<span class="badge bad">3</span>`,
 			"the shared store of the cache is down, so objects are scanned that other hosts have scanned: cannot connect",
+			"look whether the server runs at this address", "last answered 12 minutes ago", `<span class="warn">no name server answers (10.0.0.53:53: no answer in time)</span>`,
 		},
 		"failing": {
 			"<strong>failing</strong>every scan is answered with ERROR: sophos (required) at unix:/run/savdi/sssp.sock is down: the socket does not exist", "draining: ",

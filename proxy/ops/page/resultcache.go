@@ -78,26 +78,35 @@ func sharedFacts(s *results.SharedStats) []cacheFact {
 	}
 	if s.Reason != "" {
 		state.Detail, state.DetailClass = shown(s.Reason, maxReason), warn
+		if s.State == "up" {
+			state.Class = warn
+		}
 	}
 	rejected := cacheFact{Name: "Values rejected", Text: cut{Text: number(s.Forged)}}
 	if s.Forged > 0 {
 		rejected.Badge, rejected.Class, rejected.Text.Text = number(s.Forged), bad, ""
 		rejected.Detail = cut{Text: "not genuine, damaged or too old; they were ignored"}
 	}
-	return []cacheFact{
-		state,
+	facts := []cacheFact{state}
+	if s.Hint != "" {
+		facts = append(facts, cacheFact{Name: "What to do", Text: shown(s.Hint, maxNote)})
+	}
+	return append(facts, []cacheFact{
 		{Name: "Shared store asked", Text: cut{Text: fmt.Sprintf("%s hits, %s misses", number(s.Hits), number(s.Misses))},
 			Detail: cut{Text: fmt.Sprintf("%s late, %s failed, %s not asked while it was down", number(s.Late), number(s.Failed), number(s.Skipped))}},
 		{Name: "Shared store written", Text: cut{Text: number(s.Added)}, Detail: cut{Text: number(s.Dropped) + " writes lost"}},
 		rejected,
-	}
+	}...)
 }
 
 // cacheNote returns what an operator should know about the cache, or "".
 func cacheNote(s *proxy.Snapshot) string {
 	shared := s.Cache.Shared
-	if shared == nil || shared.State == "up" {
+	switch {
+	case shared == nil || shared.State == "up" && shared.Reason == "":
 		return ""
+	case shared.State == "up":
+		return "the shared store of the cache answers, but not completely: " + shared.Reason
 	}
 	return "the shared store of the cache is " + cmp.Or(shared.State, "in no known state") + ", so objects are scanned that other hosts have scanned: " + cmp.Or(shared.Reason, "no reason given")
 }

@@ -37,19 +37,6 @@ func number[N int | int64 | uint64](n N) string {
 	return s
 }
 
-// latency formats a duration with two digits: "3.2 ms", "12 ms", "1.4 s".
-func latency(d time.Duration) string {
-	value, unit := float64(d)/float64(time.Millisecond), " ms"
-	if d >= time.Second {
-		value, unit = d.Seconds(), " s"
-	}
-	digits := 0
-	if value < 9.95 {
-		digits = 1
-	}
-	return strconv.FormatFloat(value, 'f', digits, 64) + unit
-}
-
 // clock returns a time of today as "13:48:05", and an earlier one with its date.
 func clock(at, now time.Time) string {
 	at = at.In(now.Location())

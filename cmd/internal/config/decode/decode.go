@@ -37,6 +37,9 @@ type BoolUnmarshaler interface {
 	UnmarshalBool(b bool)
 }
 
+// An Exampler is a value that shows how it is written, without quotes.
+type Exampler interface{ Example() string }
+
 // A Preparer is a table whose keys depend on each other.
 type Preparer interface {
 	// Prepare sets the defaults of a table before its keys are decoded. It may return
@@ -178,6 +181,9 @@ func (d *decoder) slice(path position.Path, v any, to reflect.Value) {
 	}
 	if !ok {
 		want := `an array, for example ["..."]`
+		if to.Type() == reflect.TypeFor[List]() {
+			want = "a string in quotes, or an array of such strings"
+		}
 		if isTable(element) {
 			want = fmt.Sprintf("an array of tables, for example [[%s]]", path.Name())
 		}

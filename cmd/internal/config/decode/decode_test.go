@@ -157,7 +157,7 @@ func TestFaults(t *testing.T) {
 		{`word = 2026-11-23`, "word: must be a string in quotes, not a date or time"},
 		{`list = "a"`, `list: must be an array, for example ["..."], not a string`},
 		{`list = ["a", 7]`, `list[1]: must be a string in quotes, not an integer`},
-		{`either = 7`, `either: must be an array, for example ["..."], not an integer`},
+		{`either = 7`, "either: must be a string in quotes, or an array of such strings, not an integer"},
 		{`table = "none"`, "table: must be a table, for example [table], not a string"},
 		{`table = { txt = 1 }`, `table.txt: unknown txt in "table", not [text int]`},
 		{`rows = "none"`, "rows: must be an array of tables, for example [[rows]], not a string"},

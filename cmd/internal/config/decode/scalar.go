@@ -62,6 +62,9 @@ func setString(to reflect.Value, v any) error {
 
 func setText(to encoding.TextUnmarshaler, v any) error {
 	s, err := text(v)
+	if e, ok := to.(Exampler); ok && err != nil {
+		return fmt.Errorf("must be a string in quotes, for example %q, not %s", e.Example(), typeName(v))
+	}
 	if err != nil {
 		return err
 	}
@@ -151,7 +154,7 @@ func setDuration(to *time.Duration, v any, limits string) error {
 	case string:
 		t, err := time.ParseDuration(v)
 		if err != nil {
-			return fmt.Errorf("%q is not a duration; write a number with its unit, for example \"110s\" or \"2m\"", v)
+			return notDuration(v, limits)
 		}
 		if err := checkDuration(t, v, limits); err != nil {
 			return err
@@ -159,9 +162,32 @@ func setDuration(to *time.Duration, v any, limits string) error {
 		*to = t
 		return nil
 	case int64:
-		return fmt.Errorf("a duration needs a unit; write \"%ds\"", v)
+		return fmt.Errorf("a duration needs a unit; write %q", withUnit(strconv.FormatInt(v, 10), limits))
 	}
 	return fmt.Errorf("must be a duration, for example \"60s\", not %s", typeName(v))
+}
+
+// notDuration says what to write instead of v.
+func notDuration(v, limits string) error {
+	example := `for example "110s" or "2m"`
+	if low, high, _ := strings.Cut(limits, ".."); limits != "" && checkDuration(2*time.Minute, "", limits) != nil {
+		example = fmt.Sprintf("between %q and %q", low, high)
+	}
+	return fmt.Errorf("%q is not a duration; write a number with its unit, %s", v, example)
+}
+
+// withUnit adds a unit to a number that has none: seconds, unless that is not in the range
+// and milliseconds are.
+func withUnit(number, limits string) string {
+	for _, unit := range []string{"s", "ms"} {
+		if d, err := time.ParseDuration(number + unit); err == nil && checkDuration(d, "", limits) == nil {
+			return number + unit
+		}
+	}
+	if low, _, ok := strings.Cut(limits, ".."); ok && low != "1ns" {
+		return low
+	}
+	return number + "s"
 }
 
 func checkDuration(t time.Duration, written, limits string) error {

@@ -69,6 +69,8 @@ func Healthy() *Scene {
 		},
 	}
 	s.snap.Engines[0].Nodes[0].InFlight, s.snap.Engines[0].Nodes[1].InFlight, s.snap.Engines[1].Nodes[0].InFlight = 2, 1, 3
+	s.snap.Engines[0].Nodes[1].Name = "dns:clamd.example.org:3310"
+	s.snap.Engines[0].Names = []engine.NameStatus{{Address: "dns:clamd.example.org:3310", Nodes: 1, Answered: Now.Add(59*time.Minute + 52*time.Second), Next: Now.Add(time.Hour + 7*time.Second), Failures: 2}}
 	s.snap.Cache = cache.Stats{
 		Memory:  cache.MemoryStats{Limit: 32 << 20, Bytes: 21 << 20, Entries: 61804, Hits: 391207, Misses: 1799412, Added: 612204, Evicted: 0},
 		Shared:  &cache.SharedStats{Address: "tcp:redis.example.org:6379", State: "up", Hits: 98114, Misses: 1701298, Added: 598120, Late: 31, Failed: 2},
@@ -149,6 +151,9 @@ func Degraded() *Scene {
 	s.snap.Engines[2].Mode, s.snap.Engines[2].ConfiguredMode = engine.Off, engine.On
 	s.snap.Engines[0].Nodes[0].HeuristicsFirst = true
 	s.snap.Cache.Shared.State, s.snap.Cache.Shared.Reason, s.snap.Cache.Shared.Skipped = "down", "cannot connect: connection refused", 40211
+	s.snap.Cache.Shared.Hint = "look whether the server runs at this address"
+	name := &s.snap.Engines[0].Names[0]
+	name.Answered, name.Failures, name.Reason = Now.Add(48*time.Minute), 73, "no name server answers (10.0.0.53:53: no answer in time)"
 	s.snap.Cache.Shared.Forged, s.snap.Cache.Shared.Dropped = 3, 1209
 	s.snap.Server.ConfigRefused, s.snap.Server.ConfigProblem = Now.Add(20*time.Minute), `/etc/polyclam/config.toml:41: [[engine]] "sophos": timeout "0s" must be positive, for example "30s"`
 	return s
@@ -209,8 +214,10 @@ func Hostile() *Scene {
 			}
 		}
 	}
+	s.snap.Engines[0].Names[0].Reason, s.snap.Engines[0].Names[0].Answered = next(), time.Time{}
+	s.snap.Engines[0].Nodes[1].Name, s.snap.Engines[0].Names[0].Address = Nasty[0], Nasty[0]
 	shared := s.snap.Cache.Shared
-	shared.Address, shared.State, shared.Reason = next(), next(), next()
+	shared.Address, shared.State, shared.Reason, shared.Hint = next(), next(), next(), next()
 	s.snap.Scans = append(s.snap.Scans, proxy.ScanCount{Listener: next(), Category: backends.Category(next()), Count: 3})
 	s.scans = nil
 	for i := range Nasty {
