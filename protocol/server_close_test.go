@@ -33,7 +33,7 @@ func TestCloseWhileReading(t *testing.T) {
 				if err := <-done; !errors.Is(err, net.ErrClosed) && !errors.Is(err, io.ErrClosedPipe) {
 					t.Errorf("ended with %v", err)
 				}
-				if p.seg != nil || p.held != nil {
+				if p.seg != nil || p.held != "" {
 					t.Error("a buffer is held")
 				}
 				if _, err := p.ReadCommand(); err == nil {

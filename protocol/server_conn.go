@@ -40,40 +40,39 @@ type UnixSocket interface {
 // descriptors.
 type Conn struct {
 	nc   net.Conn
-	raw  syscall.RawConn // nil if nc is not a socket itself, such as a net.Pipe or TLS
 	sock syscall.RawConn // of the socket, which may be below TLS; nil: there is none
-	unix bool
 
-	closed  atomic.Bool
-	reading sync.Mutex // held by the goroutine that reads; guards the rest down to recv
+	closed atomic.Bool
+	direct bool // nc is a socket itself, and not such as a net.Pipe or TLS
+	unix   bool
+	shut   bool // CloseWrite has been called; guarded by mu
 
-	seg  *segment // seg.b[r:w] is received and not yet consumed
-	r, w int
-	off  int64  // bytes consumed so far: the offset of seg.b[r] in the input
-	held []byte // an unfinished command while waiting for the client; then seg is nil
-
-	awaited error  // of Await, for the next receive
-	unknown string // see Unknown
-
-	fds []descriptor // received and not yet claimed, oldest first
-
-	discard func(fd int) // see CloseWith; nil: close(2)
-	stray   bool         // descriptors arrived that nothing could claim
+	// Guarded by reading, which the goroutine holds that reads.
+	stray   bool // descriptors arrived that nothing could claim
 	recv    recv
+	reading sync.Mutex
+
+	seg     *segment // seg.b[r:w] is received and not yet consumed
+	r, w    int
+	off     int64        // bytes consumed so far: the offset of seg.b[r] in the input
+	held    string       // an unfinished command while waiting for the client; then seg is nil
+	unknown *string      // see Unknown; nil: empty
+	fds     []descriptor // received and not yet claimed, oldest first
+	discard func(fd int) // see CloseWith; nil: close(2)
 
 	mu       sync.Mutex // writes
 	writeErr error      // of the first write that failed
-	shut     bool       // CloseWrite has been called
 	shutErr  error      // of the first call of CloseWrite
 }
 
 // recv carries the arguments and results of the callback that RawConn.Read runs.
 type recv struct {
-	f     func(fd uintptr) bool
-	once  bool // do not wait
-	large bool // take a large segment
-	n     int
-	err   error
+	once    bool // do not wait
+	large   bool // take a large segment
+	awaited bool // Await has left err for the next receive
+	n       int32
+	f       func(fd uintptr) bool
+	err     error
 }
 
 // NewConn returns the server end of nc. It takes ownership: close it with [Conn.Close],
@@ -100,7 +99,7 @@ func NewConn(nc net.Conn) *Conn {
 		return c
 	}
 	if raw, err := socket.SyscallConn(); err == nil {
-		c.raw, c.sock = raw, raw
+		c.sock, c.direct = raw, true
 		c.recv.f = c.receive
 	}
 	return c
@@ -141,7 +140,7 @@ func (c *Conn) release() {
 	defer c.reading.Unlock()
 	c.closeDescriptors()
 	c.free()
-	c.held = nil
+	c.held = ""
 }
 
 // endRead is deferred by everything that locks c.reading.
@@ -160,16 +159,22 @@ func (c *Conn) endRead() {
 // It halves the cost of an idle client for servers with a goroutine for each: ReadCommand
 // needs more stack than the 2 KiB that a goroutine starts with, Await does not if it is
 // called near the top of the stack.
+//
+// A server may call it in a new goroutine when a client has not sent anything for a while:
+// the old one ends, and with it its large stack.
 func (c *Conn) Await() {
 	c.reading.Lock()
 	defer c.endRead()
-	if c.raw == nil || c.w > c.r {
+	if !c.direct || c.w > c.r {
 		return
 	}
 	if err := c.fill(false); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
-		c.awaited = err
+		c.recv.err, c.recv.awaited = err, true
 	}
 }
+
+// Awaits reports whether Await waits.
+func (c *Conn) Awaits() bool { return c.direct }
 
 // ReadCommand returns the next command. The error is io.EOF if the client has closed or
 // half-closed, even in the middle of a command; [ErrCommandTooLong]; or the connection's
@@ -201,11 +206,17 @@ func (c *Conn) ReadCommand() (Command, error) {
 
 // Unknown returns the beginning of the last command that ReadCommand did not understand,
 // with its prefix: at most 64 bytes, for a log. Only the goroutine that reads may call it.
-func (c *Conn) Unknown() string { return c.unknown }
+func (c *Conn) Unknown() string {
+	if c.unknown == nil {
+		return ""
+	}
+	return *c.unknown
+}
 
 // noteUnknown keeps the start of the next n bytes for Unknown.
 func (c *Conn) noteUnknown(n int) {
-	c.unknown = string(c.seg.b[c.r : c.r+min(n, maxUnknown)])
+	unknown := string(c.seg.b[c.r : c.r+min(n, maxUnknown)])
+	c.unknown = &unknown
 }
 
 // Buffered returns the number of bytes received but not consumed. Only the goroutine that
@@ -263,7 +274,7 @@ func (c *Conn) DiscardReceived(limit int64) (n int64, err error) {
 	for {
 		n += int64(c.w - c.r)
 		c.consume(c.w - c.r)
-		if c.raw == nil || n > limit {
+		if !c.direct || n > limit {
 			return n, nil
 		}
 		switch err := c.fill(false); {

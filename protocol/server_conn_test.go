@@ -80,7 +80,7 @@ func TestStalledHoldNoSegments(t *testing.T) {
 	}
 	wg.Wait()
 	for _, p := range pairs {
-		if p.seg != nil || p.held != nil {
+		if p.seg != nil || p.held != "" {
 			t.Fatal("a closed connection holds a buffer")
 		}
 	}

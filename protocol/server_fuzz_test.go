@@ -121,7 +121,7 @@ func FuzzReadCommand(f *testing.F) {
 			}
 		}
 		c.Close()
-		if c.seg != nil || c.held != nil {
+		if c.seg != nil || c.held != "" {
 			t.Fatal("a buffer is held")
 		}
 	})
@@ -207,7 +207,7 @@ func checkDrain(t *testing.T, s *Stream, nc *pieceConn, wire []byte) {
 // unread returns what was received and not consumed.
 func (c *Conn) unread() []byte {
 	if c.seg == nil {
-		return c.held
+		return []byte(c.held)
 	}
 	return c.seg.b[c.r:c.w]
 }

@@ -101,7 +101,7 @@ func (p serverPair) end() {
 // net.Pipe a write does that.
 func (p serverPair) received(t testing.TB, done <-chan struct{}) {
 	t.Helper()
-	if p.raw == nil {
+	if !p.direct {
 		return
 	}
 	for end := time.Now().Add(hang); p.unread() > 0; time.Sleep(50 * time.Microsecond) {
@@ -119,7 +119,7 @@ func (p serverPair) received(t testing.TB, done <-chan struct{}) {
 // unread returns the number of bytes in the kernel for the server.
 func (p serverPair) unread() int {
 	var n int32
-	p.raw.Control(func(fd uintptr) {
+	p.sock.Control(func(fd uintptr) {
 		syscall.Syscall(syscall.SYS_IOCTL, fd, syscall.TIOCINQ, uintptr(unsafe.Pointer(&n)))
 	})
 	return int(n)

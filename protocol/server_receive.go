@@ -1,7 +1,6 @@
 package protocol
 
 import (
-	"bytes"
 	"errors"
 	"io"
 	"os"
@@ -39,15 +38,15 @@ func (c *Conn) take() {
 	}
 	c.seg = newSegment(c.recv.large)
 	c.w = copy(c.seg.b, c.held)
-	c.held = nil
+	c.held = ""
 }
 
 // park frees the segment while there is nothing to receive. An unfinished command is kept
-// in a slice of its size, so clients that stop in the middle of one hold no segment
+// in a string of its size, so clients that stop in the middle of one hold no segment
 // either.
 func (c *Conn) park() {
 	if c.w > c.r {
-		c.held = bytes.Clone(c.seg.b[c.r:c.w])
+		c.held = string(c.seg.b[c.r:c.w])
 	}
 	c.free()
 }
@@ -55,9 +54,9 @@ func (c *Conn) park() {
 // fill receives at least one byte after those that are still unread. It takes a segment
 // only when there is something to receive.
 func (c *Conn) fill(large bool) error {
-	if err := c.awaited; err != nil {
-		c.awaited = nil
-		return err
+	if c.recv.awaited {
+		c.recv.awaited = false
+		return c.recv.err
 	}
 	if c.r > 0 && c.w == len(c.seg.b) {
 		c.w = copy(c.seg.b, c.seg.b[c.r:c.w])
@@ -65,9 +64,9 @@ func (c *Conn) fill(large bool) error {
 	}
 	c.outdate()
 	c.recv.large, c.recv.n, c.recv.err = large, 0, nil
-	if c.raw == nil {
+	if !c.direct {
 		c.receiveConn()
-	} else if err := c.raw.Read(c.recv.f); err != nil {
+	} else if err := c.sock.Read(c.recv.f); err != nil {
 		c.park()
 		return err
 	}
@@ -77,7 +76,7 @@ func (c *Conn) fill(large bool) error {
 	case c.recv.n == 0:
 		return io.EOF
 	}
-	c.w += c.recv.n
+	c.w += int(c.recv.n)
 	return nil
 }
 
@@ -87,7 +86,7 @@ func (c *Conn) receiveConn() {
 	for range maxEmptyReads {
 		n, err := c.nc.Read(c.seg.b[c.w:])
 		if n > 0 {
-			c.recv.n = n
+			c.recv.n = int32(n)
 			return // an error will come again
 		}
 		if err != nil {
@@ -108,7 +107,7 @@ func (c *Conn) receive(fd uintptr) bool {
 		n, err := c.read(int(fd))
 		switch err {
 		case nil:
-			c.recv.n = n
+			c.recv.n = int32(n)
 		case syscall.EINTR:
 			continue
 		case syscall.EAGAIN:

@@ -12,6 +12,11 @@ import (
 // ErrStreamLimit: the length of a chunk exceeds what is left of the limit.
 var ErrStreamLimit = errors.New("protocol: stream size limit exceeded")
 
+// ErrStreamRests: nothing has arrived for the time given to [Stream.SetRest]. Nothing is lost:
+// WriteTo goes on when it is called again, after [Conn.Await], which waits for the remaining
+// time that the client has.
+var ErrStreamRests = errors.New("protocol: stream rests")
+
 // Errors of a stream that violates its [Pace]. They wrap os.ErrDeadlineExceeded.
 var (
 	ErrStreamSlow = fmt.Errorf("protocol: stream slower than its minimum rate: %w", os.ErrDeadlineExceeded)
@@ -43,13 +48,17 @@ type Stream struct {
 	limit   int64         // bytes left for further chunks; negative: no limit
 	timeout time.Duration // for each piece of data, as clamd's ReadTimeout
 	end     time.Time     // when Drain gives up; zero before Drain
-	head    [4]byte
-	headLen int
-	left    int64 // bytes of the current chunk still to come
-	fast    bool  // the last receive brought much data
+	left    int64         // bytes of the current chunk still to come
 	pace    pace
+	rest    time.Duration // see SetRest; 0: it does not rest
+	since   time.Time     // when the wait for the next byte began, or the pace was last checked in it
+	waited  time.Duration // for the next byte before since
+	head    [4]byte
+	headLen int8
+	fast    bool // the last receive brought much data
 	done    bool // the end marker has been read
 	over    bool // the current chunk exceeds the limit
+	rested  bool // WriteTo has returned ErrStreamRests, and not gone on
 }
 
 // Stream returns a reader for the stream that follows. A limit of 0 means none. The
@@ -98,12 +107,12 @@ func (s *Stream) copy(w io.Writer) (int64, error) {
 
 // header reads a chunk's length.
 func (s *Stream) header() error {
-	for s.headLen < len(s.head) {
+	for int(s.headLen) < len(s.head) {
 		if err := s.fill(); err != nil {
 			return err
 		}
 		n := copy(s.head[s.headLen:], s.c.seg.b[s.c.r:s.c.w])
-		s.headLen += n
+		s.headLen += int8(n)
 		s.c.consume(n)
 	}
 	s.headLen = 0
@@ -150,19 +159,22 @@ func (s *Stream) piece(w io.Writer) (int64, error) {
 	return int64(n), nil
 }
 
+// SetRest makes WriteTo return [ErrStreamRests] when nothing has arrived for that long, if
+// [Conn.Await] can wait for more.
+func (s *Stream) SetRest(after time.Duration) { s.rest = after }
+
 // fill waits for at least one byte.
 func (s *Stream) fill() error {
 	c := s.c
-	if c.w > c.r {
+	if c.w > c.r && !s.rested {
 		return nil
 	}
-	c.closeDescriptors()
 	now := time.Now()
-	deadline := now.Add(s.timeout)
-	if !s.end.IsZero() && deadline.After(s.end) {
-		deadline = s.end
+	if !s.rested {
+		c.closeDescriptors()
+		s.since, s.waited = now, 0
 	}
-	err := s.receive(now, deadline)
+	err := s.receive(now)
 	s.fast = c.w-c.r >= smallSegment
 	if err == io.EOF {
 		return io.ErrUnexpectedEOF
@@ -170,26 +182,64 @@ func (s *Stream) fill() error {
 	return err
 }
 
-// receive waits for a byte until deadline, and no longer than the pace allows.
-func (s *Stream) receive(now, deadline time.Time) error {
+// until returns how long the client has for the next byte.
+func (s *Stream) until() time.Time {
+	end := s.since.Add(s.timeout - s.waited)
+	if !s.end.IsZero() && end.After(s.end) {
+		return s.end
+	}
+	return end
+}
+
+// receive waits for a byte for as long as the client has for it, and no longer than the pace
+// allows.
+func (s *Stream) receive(now time.Time) error {
 	for {
-		// A net.Pipe whose other end is closed refuses a deadline; Read will return io.EOF.
-		if err := s.c.nc.SetReadDeadline(s.pace.deadline(now, deadline)); err != nil && err != io.ErrClosedPipe {
+		rests, err := s.wait(now)
+		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) || err == nil && s.pace == (pace{}) {
 			return err
 		}
-		err := s.c.fill(s.fast || s.left > smallSegment/2)
-		if s.pace == (pace{}) || err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
-			return err
-		}
-		before := now
 		now = time.Now()
-		if slow := s.pace.check(now.Sub(before), s.c.w-s.c.r, now); slow != nil {
+		waited := now.Sub(s.since)
+		if slow := s.pace.check(waited, s.c.w-s.c.r, now); slow != nil {
 			return slow
 		}
-		if err == nil || !now.Before(deadline) {
+		s.since, s.waited = now, s.waited+waited
+		if err == nil || !now.Before(s.until()) {
 			return err
 		}
+		if rests {
+			s.rested = true
+			if err := s.c.nc.SetReadDeadline(s.pace.deadline(now, s.until())); err != nil {
+				return err
+			}
+			return ErrStreamRests
+		}
 	}
+}
+
+// wait waits for a byte, or until the pace has to be checked. rests reports that
+// the stream may rest if nothing came.
+func (s *Stream) wait(now time.Time) (rests bool, err error) {
+	c := s.c
+	if s.rested { // and Await has waited
+		s.rested = false
+		if c.w > c.r {
+			return false, nil
+		}
+		return false, c.fill(false)
+	}
+	deadline := s.pace.deadline(now, s.until())
+	if s.rest > 0 && c.direct {
+		if soon := now.Add(s.rest); soon.Before(deadline) {
+			deadline, rests = soon, true
+		}
+	}
+	// A net.Pipe whose other end is closed refuses a deadline; Read will return io.EOF.
+	if err := c.nc.SetReadDeadline(deadline); err != nil && err != io.ErrClosedPipe {
+		return false, err
+	}
+	return rests, c.fill(s.fast || s.left > smallSegment/2)
 }
 
 // Drain reads and drops the rest of a stream that exceeds the limit or could not be
@@ -200,7 +250,7 @@ func (s *Stream) receive(now, deadline time.Time) error {
 func (s *Stream) Drain(quiet, total time.Duration, max int64) bool {
 	s.c.reading.Lock()
 	defer s.c.endRead()
-	s.limit, s.timeout, s.end, s.pace = -1, quiet, time.Now().Add(total), pace{}
+	s.limit, s.timeout, s.end, s.pace, s.rest = -1, quiet, time.Now().Add(total), pace{}, 0
 	_, err := s.copy(&quota{max})
 	return err == nil
 }

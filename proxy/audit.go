@@ -38,7 +38,7 @@ func (r *request) scanned(name string, o *spool.Object, v policy.Verdict, elapse
 			h, ok = srv.hashes.quick(srv.ctx, o, r.cfg.Limits.Stream)
 		}
 	}
-	key := r.s.key
+	key := r.s.peer.key
 	if !ok && !srv.hashes.begin(key) {
 		h, ok = hash{leftOut: leftOutBusy}, true
 	}

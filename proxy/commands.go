@@ -30,9 +30,7 @@ func (r *request) answer() {
 	case protocol.VerbShutdown, protocol.VerbQuit:
 		r.shutdown()
 	case protocol.VerbInstream, protocol.VerbXInstream:
-		if object := r.receive(); object != nil {
-			r.scanStream(object)
-		}
+		r.beginUpload()
 	case protocol.VerbStream:
 		r.stream()
 	case protocol.VerbFildes, protocol.VerbXFildes:

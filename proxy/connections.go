@@ -100,14 +100,14 @@ func (cs *connections) cancelPlace(hands bool) {
 func (cs *connections) takeSecondPlace(c *session) bool {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	return !cs.closing && cs.places.Take(c.key, cs.limits().connections())
+	return !cs.closing && cs.places.Take(c.peer.key, cs.limits().connections())
 }
 
 // giveSecondPlace returns what takeSecondPlace took.
 func (cs *connections) giveSecondPlace(c *session) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	cs.places.Give(c.key)
+	cs.places.Give(c.peer.key)
 	cs.serveWaiting()
 }
 
@@ -126,13 +126,13 @@ func (cs *connections) place(c *session) bool {
 	switch {
 	case cs.closing:
 		return false
-	case cs.places.Take(c.key, limits.connections()):
+	case cs.places.Take(c.peer.key, limits.connections()):
 		cs.serve(c)
-	case cs.places.Wait(c.key, limits.waiting(), func() { cs.serve(c) }):
+	case cs.places.Wait(c.peer.key, limits.waiting(), func() { cs.serve(c) }):
 		cs.sessions[c] = true
 	default:
 		cs.refused++
-		cs.logRefused(c.key, c.address)
+		cs.logRefused(c.peer.key, c.address)
 		return false
 	}
 	return true
@@ -167,7 +167,7 @@ func (cs *connections) limitsChanged() {
 func (cs *connections) end(c *session) {
 	cs.mu.Lock()
 	delete(cs.sessions, c)
-	cs.places.Give(c.key)
+	cs.places.Give(c.peer.key)
 	cs.serveWaiting()
 	cs.mu.Unlock()
 	cs.wg.Done()

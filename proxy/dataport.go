@@ -51,7 +51,7 @@ func (r *request) stream() {
 		return
 	}
 	w := r.s.srv.spool.Create(r.s.ctx)
-	if object := r.keep(stream, w, w); object != nil { // the port watches the client
+	if object := r.keep(stream, w); object != nil { // the port watches the client
 		r.scanData(port, object)
 	}
 }

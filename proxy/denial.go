@@ -28,7 +28,7 @@ func (r *request) explainDenial(name string, err error) {
 	if e == nil {
 		return
 	}
-	srv, key := r.s.srv, r.s.key
+	srv, key := r.s.srv, r.s.peer.key
 	srv.wg.Go(func() {
 		defer r.rescue(nil)
 		ctx, cancel := context.WithTimeout(client.NewContext(srv.ctx, key), denialTime)

@@ -158,8 +158,7 @@ func (h *handshake) failed(err error, nc net.Conn, l *Listener) {
 // session returns a new session on nc.
 func (s *Server) session(nc net.Conn, p peer, address string, l *Listener) *session {
 	return &session{
-		srv: s, nc: nc, conn: protocol.NewConn(nc), peer: p, key: p.key, ctx: client.NewContext(s.ctx, p.key),
-		address: address, lst: l, counts: s.counters.of(address),
+		srv: s, nc: nc, conn: protocol.NewConn(nc), peer: p, address: address, lst: l, counts: s.counters.of(address),
 	}
 }
 

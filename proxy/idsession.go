@@ -9,80 +9,103 @@ import (
 
 	"polyclam/protocol"
 	"polyclam/proxy/budget"
+	"polyclam/proxy/spool"
 )
 
 // An idSession is an IDSESSION: numbered commands, whose scans run concurrently and are
 // answered in the order in which they end.
 type idSession struct {
-	s     *session
-	term  byte           // of the last command
-	id    int            // of the last command
-	more  bool           // bytes came together with the IDSESSION command
-	until int64          // end of the input that is still answered during a shutdown; 0: not known yet
-	scans sync.WaitGroup // scans under way
-	slots chan struct{}  // limits the scans under way
+	s      *session
+	term   byte           // of the last command
+	id     int            // of the last command
+	more   bool           // bytes came together with the IDSESSION command
+	until  int64          // end of the input that is still answered during a shutdown; 0: not known yet
+	scans  sync.WaitGroup // scans under way
+	ended  bool           // there are no more commands
+	rested bool           // the read deadline is that of a command that did not come soon
+	slots  chan struct{}  // limits the scans under way; nil: there has been none
 
 	objects *budget.Allowance
 	release func() // returns the descriptor reserved for the next object; nil: none is reserved
 }
 
-// serveIDs answers the commands of an IDSESSION. err came with the IDSESSION command.
-func (s *session) serveIDs(term byte, err error) {
-	ids := &idSession{
+// beginIDs begins an IDSESSION. err came with its command.
+func (s *session) beginIDs(term byte, err error) {
+	s.ids = &idSession{
 		s: s, term: term, more: s.conn.Buffered() > 0,
-		slots:   make(chan struct{}, s.srv.generations.config().Limits.SessionScans),
-		objects: budget.NewAllowance(s.srv.objects, s.key),
+		objects: budget.NewAllowance(s.srv.objects, s.peer.key),
 	}
-	s.numbered = true
-	defer ids.end() // pending replies come first
 	if err != nil {
-		ids.refuse(protocol.Command{Term: term}, err)
-		return
-	}
-	for ids.next() {
+		s.ids.refuse(protocol.Command{Term: term}, err)
+		s.endIDs()
 	}
 }
 
-// next reads and answers one command, and reports whether another may follow.
-func (ids *idSession) next() bool {
+// next reads and answers one command, and reports whether another may follow. If the session
+// rests, next has answered nothing.
+func (ids *idSession) next() (more, rests bool) {
 	s := ids.s
-	if s.ctx.Err() != nil {
-		return false // cut off: the rest of the client's input is not scanned
+	if ids.ended || s.ctx.Err() != nil {
+		return false, false // cut off: the rest of the client's input is not scanned
 	}
 	if !ids.reserveObject() {
-		return false
+		return false, false
 	}
-	cmd, err := ids.read()
-	if errors.Is(err, os.ErrDeadlineExceeded) && len(ids.slots) > 0 && !s.srv.isClosing() && s.conn.Buffered() == 0 {
-		return true // the client waits for us, not we for it
-	}
-	if err != nil && !errors.Is(err, protocol.ErrStrayDescriptor) {
+	cmd, rests, err := ids.read()
+	switch {
+	case rests:
+		return true, true
+	case errors.Is(err, os.ErrDeadlineExceeded) && len(ids.slots) > 0 && !s.srv.isClosing() && s.conn.Buffered() == 0:
+		return true, false // the client waits for us, not we for it
+	case err != nil && !errors.Is(err, protocol.ErrStrayDescriptor):
 		ids.refuse(protocol.Command{Term: ids.term}, err)
-		return false
+		return false, false
 	}
+	return ids.command(cmd, err), false
+}
+
+// command answers one command. stray is not nil if a descriptor came with it.
+func (ids *idSession) command(cmd protocol.Command, stray error) (more bool) {
+	s := ids.s
 	if s.takeTag(cmd) {
-		if ids.term = cmd.Term; err != nil {
-			ids.refuse(cmd, err)
+		if ids.term = cmd.Term; stray != nil {
+			ids.refuse(cmd, stray)
 		}
-		return err == nil
+		return stray == nil
 	}
 	ids.id++
 	if !cmd.Prefixed {
 		cmd.Term = ids.term
 		r := s.request(cmd, ids.id)
 		defer r.end()
-		ids.refuseBare(r, err)
+		ids.refuseBare(r, stray)
 		return false
 	}
 	ids.term = cmd.Term
 	r := s.request(cmd, ids.id)
-	defer r.end()
-	more := ids.answer(r)
-	if err != nil {
-		ids.refuse(cmd, err)
+	defer r.endUnlessUploading()
+	more = ids.answer(r)
+	switch {
+	case s.upload != nil:
+		s.upload.stray = stray
+	case stray != nil:
+		ids.refuse(cmd, stray)
 		return false
 	}
 	return more
+}
+
+// received has the object of an INSTREAM scanned. It is nil if the stream has been answered.
+// stray came with the command.
+func (ids *idSession) received(r *request, object *spool.Object, stray error) (more bool) {
+	if object != nil {
+		ids.run(r, func() { r.scanStream(object) })
+	}
+	if stray != nil {
+		ids.refuse(r.cmd, stray)
+		return false
+	}
+	return object != nil || r.drained
 }
 
 // reserveObject waits for a descriptor for the object of the next command. It reports
@@ -102,28 +125,46 @@ func (ids *idSession) watched(f func()) {
 	f()
 }
 
-// end waits for the scans under way.
-func (ids *idSession) end() {
+// endIDs waits for the scans under way of an IDSESSION, if there is one.
+func (s *session) endIDs() {
+	ids := s.ids
+	if ids == nil || ids.ended {
+		return
+	}
+	ids.ended = true
 	if ids.release != nil {
 		ids.release()
 	}
 	ids.watched(ids.scans.Wait)
 }
 
-// read waits for the next command.
-func (ids *idSession) read() (protocol.Command, error) {
+// read waits for the next command. It reports that the session rests if the client has sent
+// nothing for a while, and waits for the remaining time when it is called again.
+func (ids *idSession) read() (cmd protocol.Command, rests bool, err error) {
 	s := ids.s
 	if s.crowded() {
-		return protocol.Command{}, io.EOF
+		return protocol.Command{}, false, io.EOF
 	}
-	if s.srv.idle(s, s.srv.generations.config().Limits.ReadTimeout) {
+	total := s.srv.generations.config().Limits.ReadTimeout
+	wait := total
+	if s.conn.Awaits() {
+		wait = min(total, restAfter)
+	}
+	if ids.rested || s.srv.idle(s, wait) {
 		cmd, err := s.conn.ReadCommand()
+		exceeded := errors.Is(err, os.ErrDeadlineExceeded)
+		if exceeded && !ids.rested && wait < total && s.srv.idle(s, total-wait) {
+			ids.rested = true
+			return cmd, true, nil
+		}
+		ids.rested = false
 		s.srv.busy(s)
-		if !errors.Is(err, os.ErrDeadlineExceeded) || !s.srv.isClosing() {
-			return cmd, err
+		if !exceeded || !s.srv.isClosing() {
+			return cmd, false, err
 		}
 	}
-	return ids.readLast()
+	cmd, err = ids.readLast()
+	return cmd, false, err
 }
 
 // secureAhead is more than crypto/tls has read from the socket and not returned yet.
@@ -184,11 +225,8 @@ func (ids *idSession) answer(r *request) bool {
 		ids.run(r, func() { scanPath(r) })
 		return true
 	case protocol.VerbInstream, protocol.VerbXInstream:
-		object := r.receive()
-		if object != nil {
-			ids.run(r, func() { r.scanStream(object) })
-		}
-		return object != nil || r.drained
+		r.beginUpload()
+		return ids.s.upload != nil || r.drained
 	case protocol.VerbFildes, protocol.VerbXFildes:
 		fd, err := r.s.conn.RawDescriptor()
 		if err != nil {
@@ -215,6 +253,9 @@ func (ids *idSession) answer(r *request) bool {
 // run waits for a slot and scans on a goroutine. While the session waits it reads no
 // further commands, which slows down a client that pipelines.
 func (ids *idSession) run(r *request, scan func()) {
+	if ids.slots == nil {
+		ids.slots = make(chan struct{}, ids.s.srv.generations.config().Limits.SessionScans)
+	}
 	ids.watched(func() { ids.slots <- struct{}{} })
 	release := ids.release
 	ids.release = nil

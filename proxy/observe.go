@@ -89,7 +89,7 @@ func (r *request) observe(engines []observed, o *spool.Object, v policy.Verdict,
 	srv := r.s.srv
 	for _, e := range engines {
 		b := &observation{
-			srv: srv, id: r.logID, tag: r.tag, key: r.s.key, engine: e.engine, at: e.at, policy: r.lst.Policy, verdict: v, all: all,
+			srv: srv, id: r.logID, tag: r.tag, key: r.s.peer.key, engine: e.engine, at: e.at, policy: r.lst.Policy, verdict: v, all: all,
 		}
 		if srv.observers.scans.Load() >= maxObserved { // saves the goroutine
 			b.engine.CountObservation(engine.ObservedSkipped)

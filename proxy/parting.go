@@ -85,11 +85,11 @@ func (s *session) part() bool {
 func (s *session) sweep() {
 	n, err := s.conn.DiscardReceived(partingBytes)
 	if err != nil {
-		s.finish()
+		s.close()
 		return
 	}
 	go func() {
-		defer s.finish()
+		defer s.close()
 		defer s.rescue(nil)
 		s.lingerOn(lingerBytes - n)
 	}()

@@ -5,8 +5,6 @@ import (
 	"net"
 	"net/netip"
 
-	"golang.org/x/sys/unix"
-
 	"polyclam/proxy/allow"
 	"polyclam/proxy/client"
 )
@@ -17,10 +15,10 @@ import (
 type peer struct {
 	key  client.Key     // for shares, rates and limits on log lines
 	addr netip.AddrPort // of a host, also one in a PROXY header; zero: none
-	cred *unix.Ucred    // of a process on a Unix socket; nil: none, or not known
+	pid  int32          // of a process on a Unix socket, whose user is in key; 0: none, or not known
 	// via is the load balancer that sent a PROXY header; nil: the client is connected
 	// itself. Then addr is the client's, or zero if the header has no address on a
-	// network, and cred is nil.
+	// network, and there is no pid.
 	via *peer
 }
 
@@ -32,7 +30,7 @@ func peerOf(nc net.Conn) peer {
 		if err != nil {
 			return peer{}
 		}
-		return peer{key: client.User(cred.Uid), cred: cred}
+		return peer{key: client.User(cred.Uid), pid: cred.Pid}
 	}
 	if nc, ok := nc.(*net.TCPConn); ok {
 		if a, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
@@ -70,8 +68,8 @@ func (p peer) String() string {
 		return p.addr.String()
 	case p.via != nil:
 		return p.via.String()
-	case p.cred != nil:
-		return fmt.Sprintf("unix:uid=%d,pid=%d", p.cred.Uid, p.cred.Pid)
+	case p.key.IsUser():
+		return fmt.Sprintf("unix:uid=%d,pid=%d", p.key.UID(), p.pid)
 	}
 	return "unix"
 }

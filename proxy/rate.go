@@ -45,14 +45,14 @@ func (r *request) takeTicket() error {
 
 // takeTicketWithin is takeTicket with the longest pause.
 func (r *request) takeTicketWithin(most time.Duration) error {
-	if r.lst.Rate.PerSecond <= 0 || r.s.key.IsZero() {
+	if r.lst.Rate.PerSecond <= 0 || r.s.peer.key.IsZero() {
 		return nil
 	}
 	l := r.s.srv.rates.Of(r.s.address)
 	if l == nil {
 		return nil // a reload has just removed the limit
 	}
-	ticket, pause, ok := l.Take(r.s.key, most)
+	ticket, pause, ok := l.Take(r.s.peer.key, most)
 	if !ok {
 		return &rateError{r.lst.Rate, pause}
 	}

@@ -18,7 +18,7 @@ const repeatPause = time.Minute
 // once adds the fields that every line of the request has to the event. It returns nil if a
 // line of this kind about this client was logged a moment ago.
 func (r *request) once(kind string, level zerolog.Level) *zerolog.Event {
-	suppressed, ok := r.s.srv.repeated.Allow(r.s.key, kind)
+	suppressed, ok := r.s.srv.repeated.Allow(r.s.peer.key, kind)
 	if !ok {
 		return nil
 	}

@@ -146,7 +146,7 @@ func TestDeniedFile(t *testing.T) {
 		}
 	}
 	nc, _ := net.Pipe()
-	s := &session{srv: ts.Server, nc: nc, peer: peer{key: client.User(1)}, key: client.User(1), address: "unix:" + ts.addr}
+	s := &session{srv: ts.Server, nc: nc, peer: peer{key: client.User(1)}, task: &task{}, address: "unix:" + ts.addr}
 	r := s.request(protocol.Command{Verb: protocol.VerbScan}, 0)
 	defer r.end()
 	w := walk{r: r, ctx: t.Context()}

@@ -66,7 +66,7 @@ func (r *request) recordNotScanned(why lapse, name, reason string, err error) {
 	case why == lapseLimit:
 		rec.Reply = heard(r.lst.Profile.SizeLimit())
 	}
-	r.s.srv.records.Add(r.s.key, rec)
+	r.s.srv.records.Add(r.s.peer.key, rec)
 }
 
 // newRecord returns a record of an object of the request.

@@ -46,6 +46,13 @@ func (s *session) request(cmd protocol.Command, id int) *request {
 // end releases the configuration of the request.
 func (r *request) end() { r.s.srv.generations.release(r.generation) }
 
+// endUnlessUploading is end for a request whose upload, if it has begun one, ends it.
+func (r *request) endUnlessUploading() {
+	if u := r.s.upload; u == nil || u.r != r {
+		r.end()
+	}
+}
+
 // extended reports whether the command is one of polyclam's X verbs.
 func (r *request) extended() bool { return strings.HasPrefix(string(r.cmd.Verb), "X") }
 

@@ -6,9 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"slices"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -30,24 +28,21 @@ const (
 	drainBytes = 1 << 30
 )
 
-// receive reads the stream of an INSTREAM into the spool. See keep for the result.
-func (r *request) receive() *spool.Object {
-	if !r.mayStream() {
-		return nil
-	}
-	w := r.s.srv.spool.Create(r.s.ctx)
-	if slices.ContainsFunc(r.engines, (*engine.Engine).NeedsSum) {
-		w.ExpectSum()
-	}
-	return r.keep(r.s.conn.Stream(r.cfg.Limits.Stream, r.cfg.Limits.ReadTimeout), w, watchedWriter{w, &r.s.watch})
+// keep reads a stream into the spool. It returns nil if there is nothing to scan: the client
+// has been answered, or has gone.
+func (r *request) keep(stream *protocol.Stream, w *spool.Writer) *spool.Object {
+	defer w.Abort()
+	r.setPace(stream)
+	received, err := stream.WriteTo(w)
+	return r.kept(stream, w, received, err)
 }
 
-// keep reads a stream into the spool through to, which is w or wraps it. It returns nil if
-// there is nothing to scan: the client has been answered, or has gone.
-func (r *request) keep(stream *protocol.Stream, w *spool.Writer, to io.Writer) *spool.Object {
-	defer w.Abort()
+func (r *request) setPace(stream *protocol.Stream) {
 	stream.SetPace(protocol.Pace{MinRate: r.cfg.Limits.StreamMinRate, MaxTime: r.cfg.Limits.StreamMaxTime})
-	received, err := stream.WriteTo(to)
+}
+
+// kept is keep after the last WriteTo, which has returned err. received is how much has come.
+func (r *request) kept(stream *protocol.Stream, w *spool.Writer, received int64, err error) *spool.Object {
 	if err == nil {
 		object, err := w.Finish()
 		if err == nil {
@@ -138,7 +133,7 @@ func (r *request) fildes() {
 func (r *request) scanDescriptor(fd int) {
 	name := fmt.Sprintf("fd[%d]", fd)
 	if err := r.takeTicket(); err != nil {
-		r.s.srv.files.Discard(r.s.key, fd)
+		r.s.srv.files.Discard(r.s.peer.key, fd)
 		r.overRate(name, err)
 		return
 	}
@@ -184,7 +179,7 @@ func (r *request) scan(ctx context.Context, name string, object *spool.Object) {
 // judge has every engine scan an object and merges their reports.
 func (r *request) judge(ctx context.Context, name string, object *spool.Object) (policy.Verdict, time.Duration) {
 	stack.GrowForScan()
-	defer r.s.srv.running.begin(r.s.key, string(r.cmd.Verb), name)()
+	defer r.s.srv.running.begin(r.s.peer.key, string(r.cmd.Verb), name)()
 	if r.id == 0 { // in an IDSESSION the reader watches, see [idSession.watched]
 		r.s.watch.begin()
 		defer r.s.watch.end()

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"context"
 	"errors"
 	"os"
 	"time"
@@ -23,35 +22,96 @@ const (
 	lingerClosing = 10 * time.Millisecond
 )
 
-// serve answers one command, or the commands of an IDSESSION. Most of a client's time is
-// spent in Await, so nothing before it may need much stack.
+// restAfter is how long a goroutine waits for more input before another one replaces it. What
+// has answered a command has a stack of 4 or 8 KiB, and a new goroutine has one of 2 KiB.
+const restAfter = 10 * time.Millisecond
+
+// serve answers one command, or the commands of an IDSESSION. It goes on in another goroutine
+// when the session rests. Most of a client's time is spent in Await, so nothing before it may
+// need much stack.
 func (s *session) serve() {
-	defer s.leave()
+	rests := false
+	defer func() { s.leave(rests) }()
 	defer s.rescue(nil)
-	if !s.srv.idle(s, s.srv.generations.config().Limits.CommandReadTimeout) {
+	if s.task == nil && !s.awaitFirst() {
 		return
 	}
-	s.conn.CloseWith(func(fd int) { s.srv.files.Discard(s.key, fd) })
 	s.conn.Await()
-	s.ctx, s.cancel = context.WithCancelCause(s.ctx)
-	defer s.cancel(nil)
-	s.watch.init(s.conn, &s.srv.unwatched, s.cancel)
 	stack.GrowForCommand()
-	s.serveFirst()
-	s.linger()
+	rests = s.proceed()
 }
 
-// leave ends the session, unless the timer of [parting] does.
-func (s *session) leave() {
-	if !s.parted {
-		s.finish()
+// leave is the last thing that a goroutine of a session does.
+func (s *session) leave(rests bool) {
+	switch {
+	case rests:
+		go s.serve()
+	case !s.parted:
+		s.close()
 	}
 }
 
-// finish is the last thing that a session does.
-func (s *session) finish() {
+// close is the last thing that a session does.
+func (s *session) close() {
 	s.conn.Close()
 	s.srv.end(s)
+}
+
+// awaitFirst prepares to wait for the first command. It reports false if none may come.
+func (s *session) awaitFirst() bool {
+	if !s.srv.idle(s, s.srv.generations.config().Limits.CommandReadTimeout) {
+		return false
+	}
+	s.conn.CloseWith(func(fd int) { s.srv.files.Discard(s.peer.key, fd) })
+	return true
+}
+
+// proceed answers the commands that have come. It reports true if the session rests: the client
+// has sent nothing for a while, and proceed is to be called again when there is input, or the
+// read deadline is over.
+func (s *session) proceed() (rests bool) {
+	defer func() {
+		if !rests {
+			s.finish()
+		}
+	}()
+	if s.task == nil {
+		s.begin()
+		s.serveFirst()
+	}
+	if rests = s.work(); !rests {
+		s.endIDs() // pending replies come first
+		s.linger()
+	}
+	return rests
+}
+
+// work receives the stream of an INSTREAM and answers the commands of an IDSESSION, until the
+// session rests or ends.
+func (s *session) work() (rests bool) {
+	for more := true; more && !rests; {
+		switch {
+		case s.upload != nil:
+			more, rests = s.receive()
+		case s.ids != nil:
+			more, rests = s.ids.next()
+		default:
+			more = false
+		}
+	}
+	return rests
+}
+
+// finish ends what the session was doing, also after a panic.
+func (s *session) finish() {
+	if s.task == nil {
+		return
+	}
+	s.endIDs()
+	if s.upload != nil {
+		s.upload.abort()
+	}
+	s.cancel(nil)
 }
 
 func (s *session) serveFirst() {
@@ -64,12 +124,12 @@ func (s *session) serveFirst() {
 		return // a load balancer must see that the check fails
 	}
 	if cmd.Verb == protocol.VerbIDSession {
-		s.serveIDs(cmd.Term, err)
+		s.beginIDs(cmd.Term, err)
 		return
 	}
 	r := s.request(cmd, 0)
 	s.first = r.logID
-	defer r.end()
+	defer r.endUnlessUploading()
 	// A stray descriptor does not matter here: it is closed already.
 	if err != nil && !errors.Is(err, protocol.ErrStrayDescriptor) {
 		r.refuse(err)

@@ -242,7 +242,7 @@ func TestStatsNames(t *testing.T) {
 		{other, []string{"-", "-", "/srv/foreign"}},
 		{client.Key{}, []string{"-", "-", "-"}},
 	} {
-		s := &session{srv: ts.Server, peer: peer{key: tt.key}, key: tt.key, address: "unix:" + ts.addr}
+		s := &session{srv: ts.Server, peer: peer{key: tt.key}, task: &task{}, address: "unix:" + ts.addr}
 		r := s.request(protocol.Command{Verb: protocol.VerbStats}, 0)
 		var got []string
 		for _, m := range regexp.MustCompile(`(?m)^\t(?:SCAN|INSTREAM) [0-9.]+ (.*)$`).FindAllStringSubmatch(r.stats(), -1) {

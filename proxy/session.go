@@ -13,37 +13,50 @@ import (
 	"polyclam/proxy/engine"
 )
 
-// A session is one client's connection.
+// A session is one client's connection. There may be many that only wait, so what only a
+// client with a command needs is in its task.
 type session struct {
 	srv     *Server
 	nc      net.Conn
 	conn    *protocol.Conn
-	peer    peer                    // the client
-	key     client.Key              // of peer, for its share
-	ctx     context.Context         // for all work of the client; carries its key
-	address string                  // of the listener
-	lst     *Listener               // its latest configuration
-	counts  *listenerCounts         // of the listener
-	cancel  context.CancelCauseFunc // ends ctx; set when the first command comes
-	watch   watch
+	peer    peer            // the client
+	address string          // of the listener
+	lst     *Listener       // its latest configuration
+	counts  *listenerCounts // of the listener
+	begun   bool            // a command has come; guarded by connections.mu
+	parted  bool            // the timer of parting ends it
+	*task                   // nil until the client has sent something
+}
+
+// A task is what a session needs from the first bytes of a client on.
+type task struct {
+	ctx    context.Context         // for all work of the client; carries its key
+	cancel context.CancelCauseFunc // ends ctx
+	watch  watch
 
 	tag   string // the client's own id for what follows, see XTAG; empty: none
-	begun bool   // a command has come; guarded by connections.mu
 	first xid.ID // of the request outside an IDSESSION, for the log of a panic
 
-	numbered bool      // in an IDSESSION
-	closed   sync.Once // logs the first reason to close an IDSESSION
-	parted   bool      // the timer of parting ends it
+	upload *upload    // the INSTREAM whose stream is being received; nil: none
+	ids    *idSession // nil: the client has not begun an IDSESSION
+	closed sync.Once  // logs the first reason to close an IDSESSION
+}
+
+// begin is called when the client has sent something.
+func (s *session) begin() {
+	s.task = &task{}
+	s.ctx, s.cancel = context.WithCancelCause(client.NewContext(s.srv.ctx, s.peer.key))
+	s.watch.init(s.conn, &s.srv.unwatched, s.cancel)
 }
 
 // crowded reports whether the client has handed over too many files that cannot even be
 // closed because their file systems do not answer. Such a client is refused.
 func (s *session) crowded() bool {
-	if !s.srv.files.Crowded(s.key) {
+	if !s.srv.files.Crowded(s.peer.key) {
 		return false
 	}
 	s.srv.tally.connections.Add(1)
-	suppressed, ok := s.srv.repeated.Allow(s.key, "crowded")
+	suppressed, ok := s.srv.repeated.Allow(s.peer.key, "crowded")
 	if !ok {
 		return true
 	}
@@ -66,7 +79,11 @@ func (s *session) cutOff(why engine.CalledOff) {
 // connection closed, never an OK.
 func (s *session) rescue(abandon func()) {
 	if p := recover(); p != nil {
-		s.panicked(p, s.first, abandon)
+		id := xid.NilID()
+		if s.task != nil {
+			id = s.first
+		}
+		s.panicked(p, id, abandon)
 	}
 }
 

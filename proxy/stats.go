@@ -36,7 +36,7 @@ func (r *request) stats() string {
 	b.WriteString("QUEUE: 0 items\n")
 	for _, scan := range running[:min(len(running), maxStatsLines)] {
 		object := hiddenObject
-		if r.s.peer.local() || r.s.key == scan.client && !scan.client.IsZero() {
+		if r.s.peer.local() || r.s.peer.key == scan.client && !scan.client.IsZero() {
 			object = protocol.EscapeWords(printable.Escape(scan.object, maxStatsObject))
 		}
 		fmt.Fprintf(&b, "\t%s %.6f %s\n", scan.verb, now.Sub(scan.start).Seconds(), object)

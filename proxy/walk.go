@@ -133,7 +133,7 @@ func (w *walk) tree(ctx context.Context, dir *files.Dir, path string) {
 		w.reply.silentIfEmpty = true
 	}
 	// Until the walk has its descriptors, dir is the object of its connection.
-	release := w.r.s.srv.walking.Take(ctx, w.r.s.key, limits.walkNeeds(w.parallel != nil))
+	release := w.r.s.srv.walking.Take(ctx, w.r.s.peer.key, limits.walkNeeds(w.parallel != nil))
 	if release == nil {
 		dir.Close()
 		w.missed, w.noDescriptors = path, ctx.Err()

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"polyclam/protocol"
-	"polyclam/proxy/spool"
 )
 
 // watchAfter is how long a client waits before its connection is watched. Most scans are
@@ -157,18 +156,4 @@ func (l *watchList) lookAtOldest() {
 		go w.look()
 	}
 	l.running = false
-}
-
-// A watchedWriter writes a stream to the spool, and watches the client while a write waits
-// for quota.
-type watchedWriter struct {
-	*spool.Writer
-	watch *watch
-}
-
-// Write implements [io.Writer].
-func (w watchedWriter) Write(p []byte) (int, error) {
-	w.watch.begin()
-	defer w.watch.end()
-	return w.Writer.Write(p)
 }

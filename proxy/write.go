@@ -23,7 +23,7 @@ const (
 // write sends a reply. An IDSESSION ends with the first reply that cannot be sent: the
 // client could not know which of its commands got no answer.
 func (s *session) write(b []byte, timeout time.Duration) error {
-	if !s.numbered {
+	if s.ids == nil {
 		return s.conn.WriteReply(b, timeout)
 	}
 	sent := make(chan struct{})

@@ -79,38 +79,75 @@ func (d *Descriptors) Take(ctx context.Context, k client.Key, n int) (release fu
 }
 
 // An Allowance is the descriptors of one session: one that always belongs to its
-// connection, and more from the common budget.
+// connection, and more from the common budget. One goroutine at a time may call Take.
 type Allowance struct {
 	common *Descriptors
 	key    client.Key
-	own    chan struct{} // holds a token while the connection's own descriptor is free
+
+	mu    sync.Mutex
+	used  bool          // the connection's own descriptor
+	waits chan struct{} // of a Take that waits: closed when it has got the own descriptor
 }
 
 // NewAllowance returns the allowance of a session of client k.
 func NewAllowance(common *Descriptors, k client.Key) *Allowance {
-	a := &Allowance{common: common, key: k, own: make(chan struct{}, 1)}
-	a.own <- struct{}{}
-	return a
+	return &Allowance{common: common, key: k}
 }
 
 // Take waits for one descriptor, and returns a function that returns it. It returns nil
 // if ctx ends first.
 func (a *Allowance) Take(ctx context.Context) (release func()) {
-	returnOwn := func() { a.own <- struct{}{} }
-	select {
-	case <-a.own:
-		return returnOwn
-	default:
+	own := a.takeOwn()
+	if own == nil {
+		return a.returnOwn
 	}
 	g := a.common.Ask(a.key, 1)
 	select {
 	case <-g.Ready():
+		a.stopWaiting()
 		return g.Release
-	case <-a.own:
+	case <-own:
 		g.Release()
-		return returnOwn
+		return a.returnOwn
 	case <-ctx.Done():
 		g.Release()
+		a.stopWaiting()
 		return nil
 	}
+}
+
+// takeOwn takes the connection's own descriptor. If it is in use, takeOwn returns a channel
+// that is closed when it has passed to the caller.
+func (a *Allowance) takeOwn() <-chan struct{} {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.used {
+		a.used = true
+		return nil
+	}
+	a.waits = make(chan struct{})
+	return a.waits
+}
+
+// returnOwn returns the own descriptor, or passes it to the Take that waits.
+func (a *Allowance) returnOwn() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.waits == nil {
+		a.used = false
+		return
+	}
+	close(a.waits)
+	a.waits = nil
+}
+
+// stopWaiting returns the own descriptor if it has passed to the caller, which does not want
+// it any more.
+func (a *Allowance) stopWaiting() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.waits == nil { // it has
+		a.used = false
+	}
+	a.waits = nil
 }

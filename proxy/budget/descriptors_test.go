@@ -199,8 +199,28 @@ func TestAllowance(t *testing.T) {
 	}
 	wantUnused(t, d)
 	for _, a := range append(sessions, other) {
-		if len(a.own) != 1 {
+		if a.used || a.waits != nil {
 			t.Error("a session has lost its own descriptor")
 		}
+	}
+}
+
+// TestAllowanceTakenTwice checks that a Take that gets a common descriptor and the session's own
+// one at the same moment returns the own one.
+func TestAllowanceTakenTwice(t *testing.T) {
+	a := NewAllowance(descriptors(1, 0), client.User(1))
+	if a.takeOwn() != nil {
+		t.Fatal("the own descriptor is in use")
+	}
+	own := a.takeOwn()
+	a.returnOwn()
+	select {
+	case <-own:
+	default:
+		t.Fatal("the own descriptor has not passed to the Take that waits")
+	}
+	a.stopWaiting()
+	if a.takeOwn() != nil {
+		t.Error("the own descriptor is lost")
 	}
 }

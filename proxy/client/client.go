@@ -15,10 +15,13 @@ const ipv6Prefix = 64
 
 // A Key identifies a client. Two connections have equal keys if and only if they count as
 // one client. The zero Key is the daemon itself, which is not limited to a share.
+//
+// Every connection has one, so it is smaller than the prefix and the number would be.
 type Key struct {
-	prefix netip.Prefix // of a TCP connection
-	user   uint32       // of a Unix socket
-	unix   bool
+	addr netip.Addr // of a TCP connection, all bits that do not count being zero
+	user uint32     // of a Unix socket
+	bits uint8      // of addr that count
+	unix bool
 }
 
 // User is the key of a user on Unix sockets.
@@ -35,11 +38,14 @@ func Host(a netip.Addr) Key {
 	if err != nil {
 		return Key{}
 	}
-	return Key{prefix: p}
+	return Key{addr: p.Addr(), bits: uint8(p.Bits())}
 }
 
 // IsUser reports whether k is a user on Unix sockets.
 func (k Key) IsUser() bool { return k.unix }
+
+// UID is the number of the user on Unix sockets.
+func (k Key) UID() uint32 { return k.user }
 
 // IsZero reports whether k is the daemon itself.
 func (k Key) IsZero() bool { return k == Key{} }
@@ -50,10 +56,10 @@ func (k Key) String() string {
 	switch {
 	case k.unix:
 		return fmt.Sprintf("uid %d", k.user)
-	case k.prefix.IsValid() && k.prefix.IsSingleIP():
-		return k.prefix.Addr().String()
-	case k.prefix.IsValid():
-		return k.prefix.String()
+	case k.addr.IsValid() && int(k.bits) == k.addr.BitLen():
+		return k.addr.String()
+	case k.addr.IsValid():
+		return netip.PrefixFrom(k.addr, int(k.bits)).String()
 	}
 	return "polyclamd"
 }

@@ -8,6 +8,7 @@
 package local
 
 import (
+	"cmp"
 	"io"
 	"net"
 	"os"
@@ -20,20 +21,45 @@ import (
 
 // A Conn is the accepted end of a connection on a Unix socket. It is a [net.Conn], and like
 // those of package net it is safe for concurrent use.
+//
+// There is one for each client that waits, so it is small.
 type Conn struct {
-	fd   int
 	addr *net.UnixAddr // of the listener
+	fd   int32
 
+	calls   int32 // system calls on fd under way, apart from those that file makes; guarded by mu
+	mu      sync.Mutex
 	writing sync.Mutex // held by Write
 
-	mu     sync.Mutex
-	calls  int  // system calls on fd under way, apart from those that file makes
 	closed bool // fd is closed after the last of the calls
 	file   *os.File
 	raw    syscall.RawConn // of file; nil: no call has had to wait yet
 
-	readEnd, writeEnd time.Time // the deadlines; zero: none
+	readEnd, writeEnd deadline
 }
+
+// A deadline is a time as the nanoseconds since the program's start; 0: none.
+type deadline int64
+
+var start = time.Now()
+
+func deadlineAt(t time.Time) deadline {
+	if t.IsZero() {
+		return 0
+	}
+	return cmp.Or(deadline(t.Sub(start)), 1)
+}
+
+// time is the deadline for package os.
+func (d deadline) time() time.Time {
+	if d == 0 {
+		return time.Time{}
+	}
+	return start.Add(time.Duration(d))
+}
+
+// over reports whether the deadline is in the past.
+func (d deadline) over() bool { return d != 0 && time.Since(start) >= time.Duration(d) }
 
 // The directions of a call that may wait.
 const (
@@ -66,7 +92,7 @@ func (c *Conn) begin(direction int) (syscall.RawConn, error) {
 	if direction == writing {
 		end = c.writeEnd
 	}
-	if !end.IsZero() && !time.Now().Before(end) {
+	if end.over() {
 		return nil, os.ErrDeadlineExceeded
 	}
 	c.calls++
@@ -103,20 +129,27 @@ func (c *Conn) closeNow() error {
 	if c.file != nil {
 		return c.file.Close()
 	}
-	return unix.Close(c.fd)
+	return unix.Close(int(c.fd))
 }
 
 // join ends a call, and lets the connection take part in the runtime's polling, because the
 // call has to wait. That needs more stack than the 2 KiB that a goroutine starts with, so it
 // happens in another goroutine: an idle client needs no more than these.
 func (c *Conn) join() (syscall.RawConn, error) {
-	joined := make(chan error)
-	go func() { joined <- c.register() }()
-	if err := <-joined; err != nil {
+	joined := joins.Get().(chan error)
+	go c.registerFor(joined)
+	err := <-joined
+	joins.Put(joined)
+	if err != nil {
 		return nil, err
 	}
 	return c.raw, nil // which does not change any more
 }
+
+// joins are channels for join.
+var joins = sync.Pool{New: func() any { return make(chan error) }}
+
+func (c *Conn) registerFor(joined chan<- error) { joined <- c.register() }
 
 // register is join for a goroutine with any stack.
 func (c *Conn) register() error {
@@ -131,10 +164,10 @@ func (c *Conn) register() error {
 	}
 	file := os.NewFile(uintptr(c.fd), "")
 	// An error means that the runtime cannot wait for the descriptor.
-	if err := file.SetReadDeadline(c.readEnd); err != nil {
+	if err := file.SetReadDeadline(c.readEnd.time()); err != nil {
 		return c.spoil(file, err)
 	}
-	if err := file.SetWriteDeadline(c.writeEnd); err != nil {
+	if err := file.SetWriteDeadline(c.writeEnd.time()); err != nil {
 		return c.spoil(file, err)
 	}
 	raw, err := file.SyscallConn()
@@ -225,7 +258,7 @@ func (c *Conn) Write(p []byte) (n int, err error) {
 	defer c.writing.Unlock()
 	raw, err := c.begin(writing)
 	if err == nil && raw == nil {
-		n, err = send(c.fd, p)
+		n, err = send(int(c.fd), p)
 		c.end()
 		if err == nil {
 			return n, nil
@@ -283,7 +316,7 @@ func (c *Conn) CloseWrite() error {
 		return c.failed("close", err)
 	}
 	defer c.end()
-	if err := unix.Shutdown(c.fd, unix.SHUT_WR); err != nil {
+	if err := unix.Shutdown(int(c.fd), unix.SHUT_WR); err != nil {
 		return c.failed("close", os.NewSyscallError("shutdown", err))
 	}
 	return nil
@@ -328,10 +361,10 @@ func (c *Conn) setDeadlines(t time.Time, read, write bool) error {
 		return c.failed("set", net.ErrClosed)
 	}
 	if read {
-		c.readEnd = t
+		c.readEnd = deadlineAt(t)
 	}
 	if write {
-		c.writeEnd = t
+		c.writeEnd = deadlineAt(t)
 	}
 	switch {
 	case c.file == nil:

@@ -20,7 +20,7 @@ var (
 )
 
 // kind is where an object comes from.
-type kind int
+type kind uint8
 
 const (
 	kindSpooled  kind = iota // from a Writer: in memory, or in a file of the store
@@ -34,7 +34,6 @@ const (
 type Object struct {
 	spool *Spool
 	set   *settings
-	kind  kind
 	name  string // of the file; empty: none
 	size  int64
 	refs  atomic.Int64
@@ -42,7 +41,7 @@ type Object struct {
 	// Exactly one of segs, own and opened holds the bytes. None of them changes once the
 	// object is complete.
 	segs   [][]byte
-	few    [classes][]byte // backs segs, to save an allocation
+	few    [3][]byte // backs segs, to save an allocation: more than most objects need
 	own    *os.File
 	opened *files.File
 	ctx    context.Context // for reading opened
@@ -52,12 +51,13 @@ type Object struct {
 	spare   int64       // kept bytes of mem that the object does not use
 	tainted atomic.Bool // mem must not be used again
 	counted bool        // in Spool.objects
+	hashes  bool        // while it arrives: its sum will be needed
+	kind    kind
 
 	fd     lazy[int]      // lent from mem
 	file   lazy[*os.File] // of an object in memory, or for fd, which it then owns
 	path   lazy[string]   // name within the directory
 	digest digest
-	hashes bool // while it arrives: its sum will be needed
 }
 
 // Size implements [backends.Object].
