@@ -75,8 +75,16 @@ const loadTime = 3 * time.Minute
 func (n *node) signaturesChanged() {
 	n.versions.drop()
 	n.size.renew()
-	n.changed = time.Now().Add(loadTime)
+	n.changedUntil(time.Now().Add(loadTime))
 	n.dropWaiting()
+}
+
+// changedUntil records that n may have got other signatures until t. A node that comes back
+// while it may still be loading does not end that time. The caller holds mu.
+func (n *node) changedUntil(t time.Time) {
+	if t.After(n.changed) {
+		n.changed = t
+	}
 }
 
 // stopTimers stops the timers of a node that is no longer used. The caller holds mu.
