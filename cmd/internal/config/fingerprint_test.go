@@ -134,8 +134,9 @@ func TestFingerprint(t *testing.T) {
 	}
 	inUse := build
 	t.Cleanup(func() { build = inUse })
+	before = of(clamd + "address = \"tcp:127.0.0.1:1\"\n")
 	build = func() string { return "another build" }
-	if of(inspect) == before {
+	if of(clamd+"address = \"tcp:127.0.0.1:1\"\n") == before {
 		t.Error("another build of polyclam has the same fingerprint")
 	}
 	secret := "backend = \"httpscan\"\naddress = \"tcp:127.0.0.1:1\"\n[engine.headers]\nAuthorization = \"Bearer hunter2\"\n"
