@@ -161,3 +161,22 @@ func TestKeptExactly(t *testing.T) {
 		}
 	}
 }
+
+// TestFlushOfASlowClock checks that a host whose clock is behind can flush too.
+func TestFlushOfASlowClock(t *testing.T) {
+	store, clock := newFakeStore(), &clock{}
+	c := newTestCache(t, Config{Store: store}, clock)
+	clock.add(time.Hour)
+	if err := c.Flush(context.Background(), true); err != nil {
+		t.Fatal(err)
+	}
+	clock.add(-time.Hour)
+	c.Add(keyOf("a"), entry(), time.Hour)
+	testkit.Eventually(t, "a is in the store", func() bool { return lookup(c, "a") != nil })
+	if err := c.Flush(context.Background(), true); err != nil {
+		t.Fatal(err)
+	}
+	if lookup(c, "a") != nil {
+		t.Error("an entry from before the flush counts")
+	}
+}
