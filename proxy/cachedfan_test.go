@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -74,8 +75,8 @@ func (c *cachedEngine) start(t *testing.T, sp *spool.Spool, name string, change 
 // randomResult is a result that an engine may give, in any category that is not a failure.
 func randomResult(r *rand.Rand) backends.Result {
 	categories := []backends.Category{backends.Virus, backends.Suspicious, backends.Encrypted, backends.OK}
-	names := []string{"", "Win.Test", "Heuristics.Encrypted.Zip", "a name: with (all) \"kinds\" of\x00bytes\n", strings.Repeat("n", 300), "PUA.Tool"}
-	result := backends.Result{Category: categories[r.IntN(len(categories))], Code: []int{0, 1, 3, backends.NoCode, -7}[r.IntN(5)]}
+	names := []string{"", "Win.Test", "Heuristics.Encrypted.Zip", "a name: with (all) \"kinds\" of\x00bytes\n", "x FOUND\r\n1: stream: OK", "\xff\xfe\u202e\x1b[2J", "(code=0/category=ok/action=ok)", strings.Repeat("n", 300), "PUA.Tool"}
+	result := backends.Result{Category: categories[r.IntN(len(categories))], Code: []int{0, 1, 3, backends.NoCode, -7, 1 << 40, -1 << 40}[r.IntN(7)]}
 	if r.IntN(2) == 0 {
 		result.Detail = names[r.IntN(len(names))]
 	}
@@ -116,8 +117,51 @@ func policies(r *rand.Rand) []*policy.Policy {
 }
 
 // TestCachedEqualsFresh compares verdicts and status lines from cached reports with those from
-// fresh ones, for results, policies and listener profiles of all kinds.
+// fresh ones, for results, policies and listener profiles of all kinds, from the memory and
+// from a store.
 func TestCachedEqualsFresh(t *testing.T) {
+	t.Run("memory", func(t *testing.T) { testCachedEqualsFresh(t, cache.Memory, cache.Config{Memory: 8 << 20}) })
+	t.Run("shared", func(t *testing.T) {
+		testCachedEqualsFresh(t, cache.Shared, cache.Config{Store: &mapStore{m: map[string][]byte{}}, Secret: make([]byte, cache.MinSecret), Budget: time.Second})
+	})
+}
+
+// mapStore is a store that hosts share.
+type mapStore struct {
+	mu sync.Mutex
+	m  map[string][]byte
+}
+
+func (*mapStore) Address() string { return "map" }
+func (*mapStore) Close()          {}
+
+func (s *mapStore) Get(_ context.Context, keys []string, limit int) (values [][]byte, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, k := range keys {
+		v := s.m[k]
+		values = append(values, v[max(len(v)-limit, 0):])
+	}
+	return values, nil
+}
+
+func (s *mapStore) Put(_ context.Context, values []cache.Value) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, v := range values {
+		s.m[v.Key] = v.Data
+	}
+	return len(values), nil
+}
+
+func (s *mapStore) Append(_ context.Context, key string, data []byte, _ time.Duration) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.m[key] = append(s.m[key], data...)
+	return nil
+}
+
+func testCachedEqualsFresh(t *testing.T, origin cache.Source, config cache.Config) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	r := rand.New(rand.NewPCG(seed, 0))
@@ -141,7 +185,7 @@ func TestCachedEqualsFresh(t *testing.T) {
 	all[0].AnswerFirst = false // for reports of both engines
 	synctest.Test(t, func(t *testing.T) {
 		sp := spooltest.New(t, spool.Config{})
-		shared := cache.New(cache.Config{Memory: 8 << 20})
+		shared := cache.New(config)
 		engines := make([]*engine.Engine, 2)
 		for i, name := range []string{"a", "b"} {
 			c := &cachedEngine{answer: func(_ context.Context, data string) (backends.Result, error) { return answers[data][i], nil }}
@@ -162,7 +206,7 @@ func TestCachedEqualsFresh(t *testing.T) {
 		for data := range answers {
 			cached := fan(data)
 			for i := range cached {
-				if cached[i].Cached == "" || fresh[data][i].Cached != "" {
+				if cached[i].Cached != string(origin) || fresh[data][i].Cached != "" {
 					t.Fatalf("%q: %+v, then %+v", answers[data][i].Category, fresh[data][i], cached[i])
 				}
 			}

@@ -27,6 +27,7 @@ type signatureState struct {
 func (p *pool) signaturesNow(c *Config) (s signatureState, asking <-chan struct{}, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	s.since = p.changed
 	var newest backends.Version
 	nodes, ok := 0, true
 	for _, n := range p.nodes {

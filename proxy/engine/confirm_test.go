@@ -47,6 +47,12 @@ func TestConfirm(t *testing.T) {
 			f.set(func(*fakeEngine) { f.err = nil })
 		}},
 		{name: "another version", after: set(func(f *versioned) { f.text = "two" })},
+		{name: "no answer to VERSION", after: func(t *testing.T, _ *Engine, f *versioned) {
+			gate := make(chan struct{})
+			f.set(func(*fakeEngine) { f.vgate = gate })
+			t.Cleanup(func() { close(gate) })
+		}},
+		{name: "VERSION is refused", after: set(func(f *versioned) { f.verr = errOther })},
 		{name: "a reload", after: func(t *testing.T, e *Engine, _ *versioned) { _ = e.Reload(t.Context()) }},
 		{name: "new signatures, by RELOAD of another program", after: set(func(f *versioned) { f.text = "one+" })},
 		{name: "long after the last check", before: func(*versioned) { time.Sleep(confirmWithin) }},
@@ -145,6 +151,7 @@ func TestConfirmLate(t *testing.T) {
 		e.checkNode(0)
 		f.set(func(f *fakeEngine) { f.canary = nil })
 		time.Sleep(time.Minute)
+		e.checkNode(0) // so that only the doubt is left
 		close(gate)
 		<-done
 		time.Sleep(time.Minute)

@@ -75,7 +75,7 @@ const loadTime = 3 * time.Minute
 func (n *node) signaturesChanged() {
 	n.versions.drop()
 	n.size.renew()
-	n.changed = time.Now().Add(loadTime)
+	n.changedUntil(time.Now().Add(loadTime))
 	n.dropWaiting()
 }
 
@@ -89,6 +89,14 @@ func (p *pool) signaturesChanged(n *node) {
 func (p *pool) addReload() {
 	if c := p.config(); c.Fingerprint != "" {
 		c.Cache.AddReload(c.key)
+	}
+}
+
+// changedUntil records that n may have got other signatures until t. A node that comes back
+// while it may still be loading does not end that time. The caller holds mu.
+func (n *node) changedUntil(t time.Time) {
+	if t.After(n.changed) {
+		n.changed = t
 	}
 }
 

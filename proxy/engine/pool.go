@@ -59,6 +59,7 @@ type pool struct {
 	short      bool           // nodes wait for leaving ones to end
 	ranked     bool           // nodes differ in rank
 	weighted   bool           // nodes differ in their share
+	changed    time.Time      // until when nodes that are gone may have got other signatures
 	parked     []string       // addresses whose nodes were drained when they left
 	ledger     *Ledger        // nil: none
 

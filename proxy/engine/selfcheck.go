@@ -64,7 +64,7 @@ func (e *Engine) selfCheck(ctx context.Context, n *node) (upToDate bool, err err
 	}
 	if !upToDate {
 		e.mu.Lock()
-		n.changed = time.Now().Add(loadTime)
+		n.changedUntil(time.Now().Add(loadTime))
 		n.dropWaiting()
 		e.mu.Unlock()
 		e.addReload()

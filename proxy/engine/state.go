@@ -19,7 +19,7 @@ func (p *pool) setState(n *node, s health.State, reason error) *transition {
 	case s != health.Up:
 		n.dropWaiting()
 	case before == health.Down || before == health.Blind:
-		n.changed = time.Now() // the engine may have been restarted
+		n.changedUntil(time.Now()) // the engine may have been restarted
 	}
 	c := n.health.Set(s, reason, p.config().CanaryInterval)
 	if s != health.Up {

@@ -112,6 +112,11 @@ func (p *pool) replaceNodes(want []*node) (replaced map[*node]*node) {
 			continue
 		}
 		w.drained = p.unpark(w.address) || slices.ContainsFunc(p.nodes, func(n *node) bool { return n.drained && n.address == w.address })
+		for _, n := range p.nodes {
+			if n.address == w.address {
+				w.changedUntil(n.changed) // the same engine may be loading
+			}
+		}
 		nodes = append(nodes, w)
 	}
 	for _, n := range p.nodes {
@@ -127,6 +132,9 @@ func (p *pool) replaceNodes(want []*node) (replaced map[*node]*node) {
 // has scans, it may come back while they last. The caller holds mu.
 func (p *pool) retire(n *node) {
 	p.park(n)
+	if n.changed.After(p.changed) {
+		p.changed = n.changed
+	}
 	n.health.Retire()
 	n.size.age++
 	n.dropWaiting()

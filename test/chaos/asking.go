@@ -13,22 +13,11 @@ import (
 
 // stream scans an object by INSTREAM on its own connection.
 func (c *client) stream(verb, listener string) {
-	o := c.object()
-	repeat := c.r.IntN(12) == 0
-	if repeat {
+	o := c.any()
+	if c.r.IntN(12) == 0 {
 		o = c.repeated()
 	}
-	q := c.request(verb, listener, part("stream", o))
-	q.Repeat = repeat
-	nc := c.connect(q)
-	if nc == nil {
-		return
-	}
-	defer nc.Close()
-	f := c.framing()
-	_, err := nc.Write(append(command(f, verb), chunked(o.Data, c.chunk(len(o.Data)))...))
-	q.Sent = history.Now()
-	c.finish(q, nc, f, err)
+	c.sendStream(c.request(verb, listener, part("stream", o)), o, c.framing(), c.chunk(len(o.Data)))
 }
 
 // finish reads the reply to a request on its own connection and records it. err is the
@@ -63,7 +52,7 @@ func (c *client) finish(q *history.Request, nc net.Conn, framing byte, err error
 
 // fildes scans an object by its descriptor.
 func (c *client) fildes(verb string) {
-	o := c.object()
+	o := c.any()
 	q := c.request(verb, "unix", part("fd", o))
 	nc := c.connect(q)
 	if nc == nil {
@@ -87,8 +76,8 @@ func (c *client) fildes(verb string) {
 
 // file scans a file by its path.
 func (c *client) file(verb string) {
-	o := c.object()
-	path := filepath.Join(c.w.dir, "objects", o.Nonce)
+	o := c.any()
+	path := filepath.Join(c.w.dir, "objects", c.newPath(o))
 	if err := os.WriteFile(path, o.Data, 0o600); err != nil {
 		c.w.must(err)
 		return
@@ -107,8 +96,8 @@ func (c *client) directory(verb string) {
 	defer os.RemoveAll(dir)
 	var parts []history.Part
 	for range 1 + c.r.IntN(4) {
-		o := c.object()
-		path := filepath.Join(dir, o.Nonce)
+		o := c.any()
+		path := filepath.Join(dir, c.newPath(o))
 		if err := os.WriteFile(path, o.Data, 0o600); err != nil {
 			c.w.must(err)
 			return

@@ -11,7 +11,8 @@ import (
 	"polyclam/test/chaos/checker"
 )
 
-// The duration of the tests: one run with a fixed seed, one with a random seed. The
+// The duration of the tests: one run with a fixed seed, one about the cache with a random
+// seed. The
 // machine may be busy with other work.
 const (
 	ciLength = 24 * time.Second
@@ -37,11 +38,12 @@ func TestChaos(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
-		name string
-		seed uint64
-	}{{"fixed", fixedSeed}, {"random", uint64(rand.Uint32())}} {
+		name   string
+		seed   uint64
+		cached bool
+	}{{"fixed", fixedSeed, false}, {"random", uint64(rand.Uint32()), true}} {
 		t.Run(c.name, func(t *testing.T) {
-			o := options{dir: filepath.Join(t.TempDir(), "run"), binary: binary, seed: c.seed, clients: 6, sizeless: race, plan: newPlan(c.seed, ciLength)}
+			o := options{dir: filepath.Join(t.TempDir(), "run"), binary: binary, seed: c.seed, clients: 6, sizeless: race, cached: c.cached, plan: newPlan(c.seed, ciLength, c.cached)}
 			t.Logf("seed %d, %d faults", c.seed, len(o.plan.faults))
 			report, err := chaos(t.Context(), o, ciSlack)
 			if err != nil {
@@ -57,6 +59,12 @@ func TestChaos(t *testing.T) {
 			t.Logf("count: chaos, seed %d: %d faults, %s; %d violations", c.seed, len(o.plan.faults), counts(report.Counts), len(report.Violations))
 			if right := report.Counts[checker.Right]; right < 50 {
 				t.Errorf("only %d requests were answered right: nothing is proven", right)
+			}
+			t.Logf("count: chaos, seed %d: from the cache: %s", c.seed, counts(report.Cached))
+			for _, source := range []string{"memory", "joined"} {
+				if c.cached && report.Cached[source] == 0 {
+					t.Errorf("no result has the origin %q: nothing is proven about the cache", source)
+				}
 			}
 		})
 	}
@@ -74,7 +82,7 @@ func keep(t *testing.T, o options) {
 
 // TestPlanIsFixed checks that the seed determines the schedule of faults.
 func TestPlanIsFixed(t *testing.T) {
-	a, b, other := newPlan(3, time.Minute), newPlan(3, time.Minute), newPlan(4, time.Minute)
+	a, b, other := newPlan(3, time.Minute, true), newPlan(3, time.Minute, true), newPlan(4, time.Minute, true)
 	if len(a.faults) < 10 || len(a.faults) != len(b.faults) {
 		t.Fatalf("%d and %d faults", len(a.faults), len(b.faults))
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"time"
 
 	"polyclam/test/chaos/history"
@@ -15,17 +16,26 @@ type client struct {
 	w      *world
 	r      *rand.Rand
 	number int
+	pool   []object.Object // that all clients scan again and again
+	known  map[string]bool // their nonces
 }
 
 func newClient(w *world, i int) *client {
-	return &client{w: w, r: rand.New(rand.NewPCG(w.o.seed, uint64(100+i))), number: i}
+	c := &client{w: w, r: rand.New(rand.NewPCG(w.o.seed, uint64(100+i))), number: i, known: map[string]bool{}}
+	c.pool = pool(w.o.seed, w.o.cached)
+	for _, o := range c.pool {
+		c.known[o.Nonce] = true
+	}
+	return c
+}
+
+type way struct {
+	weight int
+	ask    func(*client)
 }
 
 // ways are the kinds of requests with their weights.
-var ways = []struct {
-	weight int
-	ask    func(*client)
-}{
+var ways = []way{
 	{24, func(c *client) { c.stream(c.oneOf("INSTREAM", "INSTREAM", "INSTREAM", "XINSTREAM"), c.listener()) }},
 	{18, (*client).session},
 	{14, func(c *client) { c.fildes(c.oneOf("FILDES", "FILDES", "XFILDES")) }},
@@ -40,8 +50,15 @@ var ways = []struct {
 	{2, (*client).vanishAfter},
 }
 
+// cachedWays are the ways of a run that is about the cache.
+var cachedWays = append(ways, way{20, (*client).burst})
+
 // run sends requests until ctx ends.
 func (c *client) run(ctx context.Context) {
+	ways := ways
+	if c.w.o.cached {
+		ways = cachedWays
+	}
 	total := 0
 	for _, way := range ways {
 		total += way.weight
@@ -96,13 +113,6 @@ func (c *client) object() object.Object {
 	return object.New(c.r, size, t)
 }
 
-// repeated picks one of a few objects that clients scan again and again. Each becomes a
-// virus with some later version of the signatures.
-func (c *client) repeated() object.Object {
-	later := 1 + c.r.IntN(6)
-	return object.New(rand.New(rand.NewPCG(c.w.o.seed, uint64(later))), 5000, object.Truth{Later: later})
-}
-
 // part is one object of a request.
 func part(path string, o object.Object) history.Part {
 	return history.Part{Path: path, Nonce: o.Nonce, SHA: o.SHA, Size: len(o.Data), Truth: o.Truth}
@@ -110,7 +120,8 @@ func part(path string, o object.Object) history.Part {
 
 // request starts a request.
 func (c *client) request(verb, listener string, parts ...history.Part) *history.Request {
-	return &history.Request{ID: int(c.w.ids.Add(1)), Verb: verb, Listener: listener, Begin: history.Now(), Parts: parts}
+	repeat := slices.ContainsFunc(parts, func(p history.Part) bool { return c.known[p.Nonce] })
+	return &history.Request{ID: int(c.w.ids.Add(1)), Verb: verb, Listener: listener, Begin: history.Now(), Parts: parts, Repeat: repeat}
 }
 
 // connect opens the connection of a request, or records that this failed.

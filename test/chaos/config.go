@@ -20,6 +20,23 @@ const (
 	maxConns       = 300
 )
 
+// cacheTTLs are the engines whose results are kept in a run about the cache although they
+// do not report the version of their signatures. Those of clamd always are.
+var cacheTTLs = map[string]string{"sophos": "10m", "gateway": "8s", "sweep": "10m"}
+
+// cacheTTL is how long results of an engine may be used.
+func (o options) cacheTTL(engine, kind string) time.Duration {
+	text := ""
+	switch {
+	case kind == "clamd":
+		return 10 * time.Minute
+	case o.cached:
+		text = cacheTTLs[engine]
+	}
+	d, _ := time.ParseDuration(text)
+	return d
+}
+
 // The bits of a policy: what a reload changes.
 const (
 	policyPass   = 1 << iota // encrypted is ok on every listener, else not on TCP
@@ -46,6 +63,9 @@ func (w *world) config(policy int) string {
 	for _, k := range engineKinds {
 		fmt.Fprintf(&b, "\n[[engine]]\nname = %q\nrequired = %t\ntimeout = \"%v\"\nmax_scans = %d\ncanary_interval = \"%v\"\nsize_check = false\n",
 			k.engine, k.required, engineTimeout, maxScans, canaryInterval)
+		if w.o.cached && cacheTTLs[k.engine] != "" {
+			fmt.Fprintf(&b, "cache_ttl = %q\n", cacheTTLs[k.engine])
+		}
 		switch k.kind {
 		case "scanner":
 			n := w.node(k.engine + "/0")
@@ -65,6 +85,9 @@ func (w *world) config(policy int) string {
 	}
 	fmt.Fprintf(&b, "\n[limits]\nstream = %d\nread_timeout = \"%v\"\ncommand_read_timeout = \"%v\"\nwrite_timeout = \"3s\"\nspool_memory = \"64KiB\"\nspool_total = \"64MiB\"\nconnections = %d\n",
 		maxStream, readTimeout, readTimeout, maxConns)
+	if w.store != nil {
+		fmt.Fprintf(&b, "\n[cache]\nredis = \"unix:%s\"\nkey_file = %q\nbudget = \"100ms\"\n", w.store.socket, w.store.keyFile)
+	}
 	fmt.Fprintf(&b, "\n[spool]\ndirectory = %q\nwait = \"%v\"\n\n[log]\nformat = \"json\"\nsha256 = \"always\"\n", w.spool, spoolWait)
 	return b.String()
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -27,8 +28,15 @@ func (w *world) inject(ctx context.Context) {
 		if f.kind == "disk full" && !w.tmpfs {
 			continue // it needs root
 		}
+		isStore := strings.HasPrefix(f.kind, "redis")
+		if isStore && w.store == nil {
+			continue // it is not installed
+		}
 		wg.Go(func() {
 			rec := history.Fault{ID: i, Kind: f.kind, Begin: history.Now(), Detail: map[string]any{}, Target: "polyclamd"}
+			if isStore {
+				rec.Target = "redis"
+			}
 			if len(f.targets) > 0 {
 				rec.Target = fmt.Sprint(f.targets)
 			}
@@ -54,6 +62,10 @@ func (w *world) do(f planned) error {
 		return nil
 	case "learn":
 		return w.learn()
+	case "learn silently":
+		return w.learnSilently()
+	case "redis killed", "redis stopped", "redis flushed", "redis forged":
+		return w.store.do(f)
 	case "reload":
 		return w.sendReload()
 	case "hangup same":
@@ -111,16 +123,26 @@ func (w *world) signalNodes(f planned, s syscall.Signal) {
 // learn gives the nodes new signatures one after the other and sends RELOAD to
 // polyclamd.
 func (w *world) learn() error {
+	return w.learnIn(50*time.Millisecond, w.sendReload)
+}
+
+// learnSilently gives the nodes new signatures as they load them without being asked. They
+// differ for a second or two.
+func (w *world) learnSilently() error {
+	return w.learnIn(200*time.Millisecond, func() error { return nil })
+}
+
+func (w *world) learnIn(pause time.Duration, reload func() error) error {
 	generation := w.generation.Load() + 1
 	w.event(history.Learning, "", generation)
 	for _, n := range w.nodes {
 		if err := n.learn(int(generation)); err != nil {
 			return err
 		}
-		time.Sleep(50 * time.Millisecond)
+		time.Sleep(pause)
 	}
 	w.generation.Store(generation)
-	err := w.sendReload()
+	err := reload()
 	w.event(history.Learnt, "", generation)
 	return err
 }

@@ -39,6 +39,7 @@ type settings struct {
 	seed                  uint64
 	clients               int
 	binary, keep, check   string
+	cached                string
 }
 
 func parseFlags() *settings {
@@ -50,6 +51,7 @@ func parseFlags() *settings {
 	flag.StringVar(&s.binary, "polyclamd", "", "the program; built if empty")
 	flag.StringVar(&s.keep, "keep", "", "a directory for the histories, which are removed otherwise")
 	flag.StringVar(&s.check, "check", "", "only judge the history in this directory again")
+	flag.StringVar(&s.cached, "cache", "", "\"on\" or \"off\": the runs are about the cache, or not; empty: every second one")
 	flag.DurationVar(&s.slack, "slack", 2*time.Second, "how late a deadline may be on a busy machine")
 	flag.Parse()
 	if s.seed == 0 {
@@ -61,7 +63,7 @@ func parseFlags() *settings {
 func run() error {
 	s := parseFlags()
 	if s.check != "" {
-		o := options{dir: s.check, seed: s.seed}
+		o := options{dir: s.check, seed: s.seed, cached: s.cached == "on"}
 		report, err := judge(o, s.slack)
 		if err == nil {
 			print(os.Stdout, o, report)
@@ -93,10 +95,14 @@ func run() error {
 // runs makes one run after the other, each with its own seed, until the duration is over.
 func (s *settings) runs(ctx context.Context, dir string) error {
 	violations := 0
+	cached := s.cached != "off"
 	for left := s.duration; left > 0 && ctx.Err() == nil; left -= s.each {
 		o := options{
 			dir: filepath.Join(dir, fmt.Sprint(s.seed)), binary: s.binary, seed: s.seed, clients: s.clients,
-			plan: newPlan(s.seed, min(left, s.each)),
+			plan: newPlan(s.seed, min(left, s.each), cached), cached: cached,
+		}
+		if s.cached == "" {
+			cached = !cached
 		}
 		report, err := chaos(ctx, o, s.slack)
 		if err != nil {

@@ -24,6 +24,9 @@ var mutants = []struct {
 	fault planned  // exposes the bug; without targets none is needed
 	rules []string // one of them must be broken
 	inCI  bool
+	// cached makes it a longer run about the cache, with these faults.
+	cached bool
+	faults []planned
 }{
 	{
 		name: "an interrupted scan is taken for ok",
@@ -103,6 +106,47 @@ func (b *Backend) scanTruly(ctx context.Context, o backends.Object) (backends.Re
 			"\tdefault:\n\t\tif object, err := w.Finish(); err == nil {\n\t\t\treturn object\n\t\t}\n\t\tr.lost(err)\n"}},
 		rules: []string{checker.Vanished},
 	},
+	{
+		name: "a result counts without a later health check",
+		edits: []edit{{"proxy/engine/confirm.go", "	if w.results.Add(k, e, c.CacheTTL) {\n",
+			"	c.Cache.Add(k, e, c.CacheTTL)\n	if w.results.Add(k, e, c.CacheTTL) {\n"}},
+		faults: []planned{{at: 6 * time.Second, length: 6 * time.Second, kind: "blind", targets: []string{"clam/0", "clam/1"}, m: mode{Fault: "blind", Share: 100}}},
+		rules:  []string{checker.Doubtful},
+		cached: true,
+	},
+	{
+		name:   "results of an engine are used for another one",
+		edits:  []edit{{"proxy/engine/cachekey.go", "	b.text(c.Fingerprint)\n	b.text(version)\n", "	b.text(version)\n"}},
+		rules:  []string{checker.Unproven, checker.Stale, checker.Doubtful},
+		cached: true,
+	},
+	{
+		name: "results are used after RELOAD",
+		edits: []edit{
+			{"proxy/engine/node.go", "	n.changedUntil(time.Now().Add(loadTime))\n", ""},
+			{"proxy/engine/confirm.go", "	n.waiting.epoch++\n	n.waiting.checked = time.Time{}\n", "	n.waiting.checked = time.Time{}\n"},
+		},
+		faults: []planned{{at: 9 * time.Second, kind: "reload"}},
+		rules:  []string{checker.Stale},
+		cached: true,
+	},
+	{
+		name:   "the version of the signatures does not matter",
+		edits:  []edit{{"proxy/engine/cachekey.go", "	b.text(version)\n", "	_ = version\n"}},
+		faults: []planned{{at: 7 * time.Second, kind: "learn silently"}},
+		rules:  []string{checker.Stale},
+		cached: true,
+	},
+	{
+		name:  "the signature of a shared result does not cover its key",
+		edits: []edit{{"proxy/cache/seal.go", "	h.Write(k[:])\n", ""}},
+		faults: []planned{
+			{at: 8 * time.Second, kind: "redis forged"}, {at: 8100 * time.Millisecond, kind: "polyclamd killed"},
+			{at: 14 * time.Second, kind: "redis forged"}, {at: 14100 * time.Millisecond, kind: "polyclamd killed"},
+		},
+		rules:  []string{checker.Unproven, checker.Stale, checker.Doubtful, checker.Foreign},
+		cached: true,
+	},
 }
 
 // TestMutants proves that the checker notices what it is for. A normal run tries two
@@ -123,9 +167,12 @@ func TestMutants(t *testing.T) {
 				t.Fatal(err)
 			}
 			o := options{dir: filepath.Join(dir, "run"), binary: binary, seed: 1, clients: 6, plan: plan{duration: 6 * time.Second}}
-			if f := m.fault; f.targets != nil {
+			switch f := m.fault; {
+			case f.targets != nil:
 				f.kind, f.at, f.length = f.m.Fault, time.Second, 12*time.Second
 				o.plan = plan{duration: 17 * time.Second, faults: []planned{f}}
+			case m.cached:
+				o.cached, o.plan = true, plan{duration: 25 * time.Second, faults: m.faults}
 			}
 			report, err := chaos(t.Context(), o, time.Second)
 			if err != nil {

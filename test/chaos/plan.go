@@ -59,16 +59,29 @@ var others = []string{
 	"hangup bad", "disk full", "log unread", "polyclamd killed", "polyclamd killed", "polyclamd restarted",
 }
 
+// cachedOthers are those of a run about the cache. RELOAD is rare, because nothing is kept
+// for minutes after it.
+var cachedOthers = []string{
+	"kill", "stop", "kill all", "learn", "reload", "learn silently", "learn silently", "learn silently", "learn silently",
+	"hangup same", "hangup changed", "hangup changed", "disk full", "polyclamd killed", "polyclamd killed", "polyclamd restarted",
+	"redis killed", "redis stopped", "redis flushed", "redis forged", "redis forged", "redis forged",
+}
+
 // quiet is the time without faults at the end of a run.
 const quiet = 5 * time.Second
 
-// newPlan draws the faults of a run. The same seed and duration give the same plan.
-func newPlan(seed uint64, duration time.Duration) plan {
+// newPlan draws the faults of a run, which may be about the cache. The same arguments give
+// the same plan.
+func newPlan(seed uint64, duration time.Duration, cached bool) plan {
 	r := rand.New(rand.NewPCG(seed, 1))
+	others := others
+	if cached {
+		others = cachedOthers
+	}
 	p := plan{duration: duration}
 	busy := map[string]time.Duration{} // end of the current fault, by target
 	for at := 1500 * time.Millisecond; ; {
-		f := draw(r)
+		f := draw(r, others)
 		f.at = at
 		for _, t := range f.names() {
 			f.at = max(f.at, busy[t])
@@ -84,18 +97,24 @@ func newPlan(seed uint64, duration time.Duration) plan {
 		if r.IntN(2) == 0 { // else they overlap
 			at += f.length + time.Duration(r.IntN(1000))*time.Millisecond
 		}
+		if cached && r.IntN(3) == 0 { // time to confirm results
+			at += 6 * time.Second
+		}
 	}
 }
 
 // names are the resources that only one fault at a time may use.
 func (f planned) names() []string {
+	if strings.HasPrefix(f.kind, "redis") {
+		return []string{"redis"}
+	}
 	if len(f.targets) == 0 {
 		return []string{"polyclamd"}
 	}
 	return f.targets
 }
 
-func draw(r *rand.Rand) planned {
+func draw(r *rand.Rand, others []string) planned {
 	f := planned{length: time.Duration(300+r.IntN(3500)) * time.Millisecond}
 	k := engineKinds[r.IntN(len(engineKinds))]
 	f.targets = nodesOf(k.engine, k.nodes)
@@ -124,7 +143,7 @@ func draw(r *rand.Rand) planned {
 	}
 	f.kind = others[r.IntN(len(others))]
 	if k.kind == "scanner" && (strings.HasPrefix(f.kind, "kill") || strings.HasPrefix(f.kind, "stop")) {
-		return draw(r) // polyclamd starts it for each scan
+		return draw(r, others) // polyclamd starts it for each scan
 	}
 	switch f.kind {
 	case "kill", "stop":

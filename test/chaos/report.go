@@ -19,6 +19,13 @@ import (
 // the buffers of both sides, with a margin. Over TCP that is more than any object here.
 var unseen = map[string]int64{"unix": 768 << 10, "tcp": 8 << 20}
 
+// What docs/cache.md promises.
+const (
+	versionTrust  = 10 * time.Second // how old a version may be that results are looked up with
+	loadTime      = 3 * time.Minute  // after RELOAD
+	confirmWithin = 9 * time.Second  // between the health checks before and after a result
+)
+
 // rules are what the run is judged by. slack allows for a slow machine.
 func (o options) rules(slack time.Duration) checker.Rules {
 	r := checker.Rules{
@@ -30,10 +37,15 @@ func (o options) rules(slack time.Duration) checker.Rules {
 		Unused:         isUnused,
 		Unseen:         map[string]int64{},
 		Nodes:          map[string]int{},
-		MaxRSS:         512 << 20, MaxThreads: 150, MaxDescriptors: 2*maxConns + 200,
+		Cached:         map[string]time.Duration{},
+		VersionTrust:   versionTrust, LoadTime: loadTime, ConfirmWithin: confirmWithin,
+		MaxRSS: 512 << 20, MaxThreads: 150, MaxDescriptors: 2*maxConns + 200,
 	}
 	if o.sizeless {
 		r.MaxRSS = 0
+	}
+	if o.cached {
+		r.KeptConns += 8 // to Redis
 	}
 	for _, k := range engineKinds {
 		if k.required {
@@ -42,6 +54,10 @@ func (o options) rules(slack time.Duration) checker.Rules {
 		r.KeptConns += k.nodes * maxScans
 		r.Nodes[k.engine] = k.nodes
 		r.Unseen[k.engine] = unseen[k.network]
+		r.Cached[k.engine] = o.cacheTTL(k.engine, k.kind)
+		if k.kind == "clamd" {
+			r.Versioned = append(r.Versioned, k.engine)
+		}
 	}
 	return r
 }
@@ -82,6 +98,7 @@ func print(out io.Writer, o options, r *checker.Report) {
 		share(checker.Right), share(checker.Tempfail), share(checker.Dropped), share(checker.Misjudged), r.Counts[checker.Unanswered], r.Counts[checker.Refused], downtime(r))
 	fmt.Fprintf(out, "  without an answer although every required engine had a healthy node: %d (%.2f %%) %s\n", r.Avoidable,
 		100*float64(r.Avoidable)/float64(max(asked, 1)), counts(r.Reasons))
+	fmt.Fprintf(out, "  results that no engine was asked for: %s; RELOAD at nodes: %d\n", counts(r.Cached), r.Reloads)
 	fmt.Fprintf(out, "  verbs: %s\n", counts(r.Verbs))
 	wait := func(share float64) time.Duration {
 		return r.Waits[int(share*float64(len(r.Waits)-1))].Round(time.Millisecond)
@@ -103,7 +120,8 @@ func print(out io.Writer, o options, r *checker.Report) {
 		}
 	}
 	if len(r.Violations) > 0 {
-		fmt.Fprintf(out, "  by rule: %s\n  again: make chaos SEED=%d DURATION=%v\n", counts(byRule), o.seed, o.plan.duration)
+		about := map[bool]string{true: "on", false: "off"}[o.cached]
+		fmt.Fprintf(out, "  by rule: %s\n  again: make chaos SEED=%d DURATION=%v CHAOSFLAGS=-cache=%s\n", counts(byRule), o.seed, o.plan.duration, about)
 	}
 }
 

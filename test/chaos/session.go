@@ -61,8 +61,9 @@ func (s *idSession) send(nc net.Conn, n int) {
 		verbs = append(verbs, "FILDES", "FILDES", "SCAN", "XINSTREAM")
 	}
 	for range n {
-		verb, o := s.c.oneOf(verbs...), s.c.object()
+		verb, o := s.c.oneOf(verbs...), s.c.any()
 		q := s.c.request(verb, s.listener)
+		q.Repeat = s.c.known[o.Nonce]
 		q.Session, q.Outcome = s.number, history.Closed
 		err := s.ask(nc, q, o)
 		s.mu.Lock()
@@ -101,7 +102,7 @@ func (s *idSession) ask(nc net.Conn, q *history.Request, o object.Object) error 
 			err = sendFile(nc, f)
 		}
 	case "SCAN":
-		path := filepath.Join(s.c.w.dir, "objects", o.Nonce)
+		path := filepath.Join(s.c.w.dir, "objects", s.c.newPath(o))
 		if err = os.WriteFile(path, o.Data, 0o600); err != nil {
 			s.c.w.must(err)
 			return err

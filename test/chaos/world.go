@@ -25,6 +25,7 @@ type world struct {
 
 	nodes  []*node
 	daemon *daemon
+	store  *store // nil: none
 
 	requests, faults, events, samples *history.Writer
 
@@ -91,6 +92,12 @@ func (w *world) start() error {
 			}
 		}
 	}
+	if w.o.cached {
+		var err error
+		if w.store, err = newStore(w.dir, w.must); err != nil {
+			return err
+		}
+	}
 	w.daemon = newDaemon(w)
 	return w.daemon.start()
 }
@@ -142,6 +149,9 @@ func (w *world) close() {
 		n.signal(syscall.SIGCONT)
 		n.kill()
 	}
+	if w.store != nil {
+		w.store.kill()
+	}
 	for _, f := range []*history.Writer{w.requests, w.faults, w.events, w.samples} {
 		if f != nil {
 			f.Close()
@@ -160,6 +170,7 @@ type options struct {
 	seed     uint64
 	plan     plan
 	clients  int
+	cached   bool // it is about the cache: with more results in it, and Redis if that is installed
 	sizeless bool // the program has the race detector: its memory usage means nothing
 }
 

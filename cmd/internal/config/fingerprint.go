@@ -33,8 +33,9 @@ var namedBackends = []string{"httpscan", "icap"}
 const maxPrinted = 64 << 20
 
 // fingerprint stands for everything that results of the engine depend on, except the object
-// and the engine's own version: polyclam's build, the backend, its keys and the files that
-// they name. It is the same on all hosts with the same configuration. It is not a secret, but
+// and the engine's own version: polyclam's build, the engine's name, the backend, its keys and
+// the files that they name. The name is part of it because two engines with the same options
+// may differ in signatures that their version does not show. It is the same on all hosts with the same configuration. It is not a secret, but
 // secret keys cannot be read from it. Empty: not known.
 func (e *Engine) fingerprint() string {
 	keys, err := toml.Marshal(e.config)
@@ -46,7 +47,7 @@ func (e *Engine) fingerprint() string {
 		return ""
 	}
 	h := sha256.New()
-	fmt.Fprintf(h, "polyclam fingerprint 1 %q %q", build(), e.Backend)
+	fmt.Fprintf(h, "polyclam fingerprint 2 %q %q %q", build(), e.Name, e.Backend)
 	for _, name := range slices.Sorted(maps.Keys(table)) {
 		if slices.Contains(unprinted, name) {
 			continue

@@ -94,10 +94,14 @@ func TestFingerprint(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	named := func(name, doc string) string {
+		t.Helper()
+		f := mustParse(t, oneListener+"[spool]\ndirectory = \"/tmp\"\n[[engine]]\nname = \""+name+"\"\n"+doc)
+		return f.Engines[0].fingerprint()
+	}
 	of := func(doc string) string {
 		t.Helper()
-		f := mustParse(t, oneListener+"[spool]\ndirectory = \"/tmp\"\n[[engine]]\nname = \"a\"\n"+doc)
-		return f.Engines[0].fingerprint()
+		return named("a", doc)
 	}
 	old := time.Now().Add(-time.Hour)
 	inspect := "backend = \"inspect\"\nhashes = [\"" + hashes + "\"]\n"
@@ -124,6 +128,16 @@ func TestFingerprint(t *testing.T) {
 	}
 	if of(clamd+"address = \"tcp:127.0.0.1:1\"\n") == of("backend = \"polyclam\"\naddress = \"tcp:127.0.0.1:1\"\n") {
 		t.Error("two backends have the same fingerprint")
+	}
+	if of(clamd+"address = \"tcp:127.0.0.1:1\"\n") == named("b", clamd+"address = \"tcp:127.0.0.1:1\"\n") {
+		t.Error("two engines have the same fingerprint: each may have signatures that the other lacks")
+	}
+	inUse := build
+	t.Cleanup(func() { build = inUse })
+	before = of(clamd + "address = \"tcp:127.0.0.1:1\"\n")
+	build = func() string { return "another build" }
+	if of(clamd+"address = \"tcp:127.0.0.1:1\"\n") == before {
+		t.Error("another build of polyclam has the same fingerprint")
 	}
 	secret := "backend = \"httpscan\"\naddress = \"tcp:127.0.0.1:1\"\n[engine.headers]\nAuthorization = \"Bearer hunter2\"\n"
 	if strings.Contains(of(secret), "hunter2") {

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -93,14 +94,23 @@ func (c *conversation) clamdCommand(r *bufio.Reader, in *descriptorReader, comma
 func (c *conversation) clamdTalk(verb, prefix string) error {
 	text := map[string]string{
 		"zPING":    "PONG",
-		"zVERSION": fmt.Sprintf("ClamAV 1.4.6/%d/Mon Nov 23 14:20:49 2026", 27000+c.mode().Generation),
+		"zVERSION": version(c.mode().Generation),
 		"zRELOAD":  "RELOADING",
 	}[verb]
+	if verb == "zRELOAD" {
+		c.reloaded()
+	}
 	if text == "" {
 		text = "UNKNOWN COMMAND"
 	}
 	_, err := io.WriteString(c, prefix+text+"\x00")
 	return err
+}
+
+// version is the reply to VERSION. Signatures of a later generation have a later date.
+func version(generation int) string {
+	date := time.Date(2026, time.November, 23, 14, 20, 49, 0, time.UTC).Add(time.Duration(generation) * time.Minute)
+	return fmt.Sprintf("ClamAV 1.4.6/%d/%s", 27000+generation, date.Format(time.ANSIC))
 }
 
 func clamdWords(s *scanning) string {

@@ -81,7 +81,7 @@ func (c *conversation) begin() *scanning {
 // begin starts a scan and decides whether the current fault affects it.
 func (n *node) begin(conn, seq int) *scanning {
 	s := &scanning{n: n, m: n.mode()}
-	s.rec = history.Scan{Node: n.name, Process: os.Getpid(), Conn: conn, Seq: seq}
+	s.rec = history.Scan{Node: n.name, Process: os.Getpid(), Conn: conn, Seq: seq, Generation: s.m.Generation}
 	if s.m.Fault != "" && rand.IntN(100) >= s.m.Share {
 		s.m.Fault = ""
 	}

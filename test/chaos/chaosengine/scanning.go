@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"slices"
 	"time"
 
@@ -26,6 +27,14 @@ type scanning struct {
 func (s *scanning) note(step string) {
 	s.rec.Step, s.rec.At = step, history.Now()
 	if err := s.n.log.Write(s.rec); err != nil {
+		panic(err) // a run without its log proves nothing
+	}
+}
+
+// reloaded logs that the node was asked to load its signatures.
+func (n *node) reloaded() {
+	rec := history.Scan{Step: history.Reload, At: history.Now(), Node: n.name, Process: os.Getpid()}
+	if err := n.log.Write(rec); err != nil {
 		panic(err) // a run without its log proves nothing
 	}
 }

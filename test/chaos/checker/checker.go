@@ -32,6 +32,18 @@ type Rules struct {
 	// under a policy.
 	EncryptedFound func(policy int, listener string) bool
 
+	// Cached is how long results of an engine may be used again; 0: not at all.
+	Cached map[string]time.Duration
+	// Versioned are the engines that report the version of their signatures. polyclam relies
+	// on a version for VersionTrust.
+	Versioned    []string
+	VersionTrust time.Duration
+	// LoadTime is how long after RELOAD no result of the engine is kept.
+	LoadTime time.Duration
+	// ConfirmWithin is the longest time between the health checks before and after a result
+	// that is kept.
+	ConfirmWithin time.Duration
+
 	MaxRSS         int64
 	MaxThreads     int
 	MaxDescriptors int
@@ -69,6 +81,7 @@ const (
 	Broken    = "4 half a reply"
 	Vanished  = "5 a verdict about what was not complete"
 	Stale     = "6 an old verdict"
+	Doubtful  = "6 a result is used again that no health check has confirmed"
 	Unbounded = "7 more than the bound"
 	Left      = "8 something is left"
 	Reload    = "9 a reload"
@@ -83,6 +96,8 @@ type Report struct {
 	Counts     map[string]int // of requests: Right, Tempfail, ...
 	Verbs      map[string]int
 	Reads      int             // objects that engines read
+	Cached     map[string]int  // results that no engine was asked for, by origin
+	Reloads    int             // RELOAD that nodes got
 	Waits      []time.Duration // for a reply, sorted
 	Recoveries []Recovery
 	Avoidable  int            // requests without an answer that healthy nodes could have given
@@ -124,9 +139,9 @@ type judged struct {
 func Check(run Run, rules Rules) Report {
 	c := &checker{Run: run, rules: rules}
 	c.report.Counts, c.report.Verbs, c.report.Tolerated = map[string]int{}, map[string]int{}, map[string]int{}
-	c.report.Reasons = map[string]int{}
+	c.report.Reasons, c.report.Cached = map[string]int{}, map[string]int{}
 	c.scans = newScans(run.Steps)
-	c.report.Reads = c.scans.reads
+	c.report.Reads, c.report.Reloads = c.scans.reads, len(c.scans.reloads)
 	c.readEvents()
 	for i := range c.Requests {
 		q := &c.Requests[i]

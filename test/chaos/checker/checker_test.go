@@ -17,7 +17,10 @@ var rules = Rules{
 	Unused:         func(policy int, node string) bool { return policy == 1 && node == "clam/1" },
 	Nodes:          map[string]int{"clam": 2, "sophos": 2},
 	Unseen:         map[string]int64{"clam": 1 << 20, "sophos": 1 << 20},
-	MaxThreads:     10, MaxDescriptors: 100, KeptConns: 5,
+	Cached:         map[string]time.Duration{"sophos": 15 * time.Second},
+	Versioned:      []string{"sophos"},
+	VersionTrust:   10 * time.Second, LoadTime: 3 * time.Minute, ConfirmWithin: 9 * time.Second,
+	MaxThreads: 10, MaxDescriptors: 100, KeptConns: 5,
 }
 
 // run is a history without any violation: one clean object, scanned by two engines.
@@ -72,6 +75,32 @@ func (r *run) fault(kind, target string, begin, end history.Time) {
 
 func (r *run) event(at history.Time, kind string, n int64) {
 	r.Events = append(r.Events, history.Event{At: at * ms, Kind: kind, N: n})
+}
+
+// eicar adds a health check of sophos/0 that finds EICAR.
+func (r *run) eicar(at history.Time, change func(*history.Scan)) {
+	s := history.Scan{Node: "sophos/0", Conn: 1000 + len(r.Steps), Seq: 1, At: at * ms, Step: history.Begun}
+	r.Steps = append(r.Steps, s)
+	s.Step, s.At, s.Size, s.Whole, s.Verdict = history.Answered, s.At+ms, eicarSize, true, history.Virus
+	if change != nil {
+		change(&s)
+	}
+	r.Steps[len(r.Steps)-1].Node = s.Node
+	r.Steps = append(r.Steps, s)
+}
+
+// again makes the answer of sophos one from ten seconds before the request, which a health
+// check has confirmed. The functions change that answer and the check.
+func (r *run) again(change, check func(*history.Scan)) {
+	r.q.Repeat = true
+	r.Steps = r.Steps[:4]
+	r.scan("sophos/0", 10000, history.Clean, "", nil)
+	for i := range r.Steps[4:] {
+		if change != nil {
+			change(&r.Steps[4+i])
+		}
+	}
+	r.eicar(12000, check)
 }
 
 func TestRules(t *testing.T) {
@@ -201,6 +230,51 @@ func TestRules(t *testing.T) {
 			r.only(history.Encrypted, "")
 		}, Reload, Misjudged},
 		{"a reload that nobody saw", func(r *run) { r.event(20050, history.Unseen, 1) }, Reload, Right},
+
+		{"from the cache", func(r *run) { r.again(nil, nil) }, "", Right},
+		{"from the cache, too old", func(r *run) { r.again(func(s *history.Scan) { s.At -= 8000 * ms }, nil) }, Stale, Misjudged},
+		{"from the cache, other signatures", func(r *run) {
+			r.event(5000, history.Learning, 1)
+			r.event(5001, history.Learnt, 1)
+			r.again(nil, nil)
+		}, Stale, Misjudged},
+		{"from the cache, other signatures since a moment", func(r *run) {
+			r.event(12000, history.Learning, 1)
+			r.event(12001, history.Learnt, 1)
+			r.again(nil, nil)
+		}, "", Right},
+		{"from the cache, before a RELOAD", func(r *run) {
+			r.again(nil, nil)
+			r.Steps = append(r.Steps, history.Scan{Step: history.Reload, Node: "sophos/1", At: 14000 * ms})
+		}, Stale, Misjudged},
+		{"from the cache, before a RELOAD that a restart made it forget", func(r *run) {
+			r.again(nil, nil)
+			r.Steps = append(r.Steps, history.Scan{Step: history.Reload, Node: "sophos/1", At: 14000 * ms})
+			r.event(15000, history.Start, 0)
+		}, "", Right},
+		{"from the cache, soon after a RELOAD", func(r *run) {
+			r.again(nil, nil)
+			r.Steps = append(r.Steps, history.Scan{Step: history.Reload, Node: "sophos/0", At: 8000 * ms})
+		}, Stale, Misjudged},
+		{"from the cache, not confirmed", func(r *run) { r.again(nil, func(s *history.Scan) { s.Node = "sophos/1" }) }, Doubtful, Misjudged},
+		{"from the cache, the check found nothing", func(r *run) { r.again(nil, func(s *history.Scan) { s.Verdict = history.Clean }) }, Doubtful, Misjudged},
+		{"from the cache, of a blind node", func(r *run) {
+			r.again(func(s *history.Scan) { s.Fault = "blind" }, nil)
+		}, Doubtful, Misjudged},
+		{"from the cache, of a node that was blind between two checks", func(r *run) {
+			r.again(func(s *history.Scan) { s.Fault = "blind" }, nil)
+			r.eicar(9900, nil)
+		}, "", Right},
+		{"from the cache, of a node that a check found blind", func(r *run) {
+			r.again(func(s *history.Scan) { s.Fault = "blind" }, nil)
+			r.eicar(9900, nil)
+			r.eicar(10500, func(s *history.Scan) { s.Verdict = history.Clean })
+		}, Doubtful, Misjudged},
+		{"from the cache of an engine that has none", func(r *run) {
+			r.again(func(s *history.Scan) { s.Node = "clam/1" }, nil)
+			r.Steps = r.Steps[4:] // of clam itself
+			r.scan("sophos/1", 20100, history.Clean, "", nil)
+		}, Unproven, Misjudged},
 
 		{"something is left", func(r *run) { r.event(20050, history.Leftover, 1) }, Left, Right},
 		{"it died", func(r *run) { r.event(20050, history.Died, 1) }, Crashed, Right},

@@ -77,6 +77,11 @@ func (c *checker) log() {
 		if json.Unmarshal([]byte(line), &scanned) != nil || scanned.Message != "scanned" {
 			continue // half a line, from before polyclamd was killed
 		}
+		for _, origin := range []string{"memory", "shared", "joined"} {
+			if n := strings.Count(line, `"cached":"`+origin+`"`); n > 0 {
+				c.report.Cached[origin] += n
+			}
+		}
 		if q := incomplete[scanned.SHA256]; q != nil {
 			c.violate(Vanished, q.End, q, "logged: %.500s", line)
 		}

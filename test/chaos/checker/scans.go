@@ -38,6 +38,9 @@ func (s *scan) String() string {
 		s.Node, s.Process, s.Conn, s.Seq, s.Size, s.Whole, at(s.read), s.Verdict, s.Name, at(s.answer), at(s.answered), s.Fault)
 }
 
+// eicarSize is the size of the EICAR test file, which no object of clients has.
+const eicarSize = 68
+
 type scanKey struct {
 	node               string
 	process, conn, seq int
@@ -48,12 +51,18 @@ type scans struct {
 	all     []*scan
 	byNonce map[string][]*scan
 	reads   int
+	reloads []history.Scan
+	eicar   map[string][]*scan // of health checks, by node, in their order
 }
 
 func newScans(steps []history.Scan) scans {
-	s := scans{byNonce: map[string][]*scan{}}
+	s := scans{byNonce: map[string][]*scan{}, eicar: map[string][]*scan{}}
 	byKey := map[scanKey]*scan{}
 	for _, step := range steps {
+		if step.Step == history.Reload {
+			s.reloads = append(s.reloads, step)
+			continue
+		}
 		key := scanKey{step.Node, step.Process, step.Conn, step.Seq}
 		one := byKey[key]
 		if one == nil {
@@ -75,9 +84,15 @@ func newScans(steps []history.Scan) scans {
 		if one.read > 0 {
 			s.reads++
 		}
-		if one.Nonce != "" {
+		switch {
+		case one.Nonce != "":
 			s.byNonce[one.Nonce] = append(s.byNonce[one.Nonce], one)
+		case one.Size == eicarSize && one.Whole && one.answered > 0:
+			s.eicar[one.Node] = append(s.eicar[one.Node], one)
 		}
+	}
+	for _, all := range s.eicar {
+		slices.SortFunc(all, func(a, b *scan) int { return cmp.Compare(a.begun, b.begun) })
 	}
 	return s
 }

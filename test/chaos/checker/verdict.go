@@ -46,7 +46,7 @@ func (c *checker) ok(q *history.Request, p *history.Part) string {
 	if p.Truth.Encrypted && !p.Truth.Virus && !c.mayBe(q, false) {
 		c.violate(Reload, q.End, q, "what is encrypted is OK, by the policy it is FOUND")
 	}
-	if q.Repeat && p.Truth.Later > 0 && c.generation(q.Begin.Add(-c.rules.BlindGrace)) >= p.Truth.Later && !c.blindIn(q) {
+	if q.Repeat && p.Truth.Later > 0 && p.Truth.Only == "" && !c.isCachedByAll() && c.generation(q.Begin.Add(-c.rules.BlindGrace)) >= p.Truth.Later && !c.blindIn(q) {
 		c.violate(Stale, q.End, q, "all nodes have known the virus for %v", c.rules.BlindGrace)
 	}
 	if len(c.report.Violations) > before || c.isVirus(p, q.Begin) {
@@ -58,14 +58,22 @@ func (c *checker) ok(q *history.Request, p *history.Part) string {
 // proof looks for an answer of the engine that justifies OK.
 func (c *checker) proof(q *history.Request, p *history.Part, engine string) {
 	var blind, early *scan
+	var old outdated
 	for _, s := range c.scans.byNonce[p.Nonce] {
 		clean := s.Verdict == history.Clean || s.Verdict == history.Encrypted
 		inTime := s.answer > 0 && s.answer <= q.End && (s.read >= q.Begin || q.Repeat)
+		again := s.read < q.Begin && s.answer < q.Begin // else it was this scan, or one that it joined
 		switch {
 		case s.engine() != engine || !clean || !inTime:
 		case s.isEarly():
 			early = s
 		case s.SHA != p.SHA || s.Size != int64(p.Size):
+		case again:
+			rule, why := c.mayUse(q, s)
+			if why == "" {
+				return
+			}
+			old = outdated{s, rule, why}
 		case s.Fault == "blind":
 			blind = s
 		default:
@@ -81,6 +89,8 @@ func (c *checker) proof(q *history.Request, p *history.Part, engine string) {
 		c.report.Tolerated["an early answer to what the kernel had taken"]++
 	case early != nil:
 		c.violate(EarlyOK, q.End, q, "%s, object %s\n%s", early.Node, p.Nonce, c.scans.history(p.Nonce))
+	case old.scan != nil:
+		c.violate(old.rule, q.End, q, "engine %s, object %s: %s\n%s", engine, p.Nonce, old.why, c.scans.history(p.Nonce))
 	default:
 		c.violate(Unproven, q.End, q, "engine %s, object %s\n%s", engine, p.Nonce, c.scans.history(p.Nonce))
 	}
@@ -106,6 +116,9 @@ func (c *checker) blindIn(q *history.Request) bool {
 // first.
 func (c *checker) contradicted(q *history.Request, p *history.Part) {
 	const margin = 200 * time.Millisecond
+	if q.Repeat {
+		return // the scan may be that of another request
+	}
 	for _, s := range c.scans.byNonce[p.Nonce] {
 		if s.Verdict != history.Virus || s.answered == 0 || s.answered > q.End.Add(-margin) || s.read < q.Begin ||
 			s.answered.Sub(s.begun) > c.rules.Timeout-margin {

@@ -129,6 +129,8 @@ type Scan struct {
 	Name    string `json:"name,omitempty"`
 	Fault   string `json:"fault,omitempty"`
 	Error   string `json:"error,omitempty"`
+	// Generation is that of the node's signatures.
+	Generation int `json:"generation,omitempty"`
 }
 
 // The steps of a scan.
@@ -137,6 +139,7 @@ const (
 	Read     = "read"     // its object was read, Whole or not
 	Answer   = "answer"   // an answer is about to be written
 	Answered = "answered" // it was written
+	Reload   = "reload"   // no scan: the node was asked to load its signatures
 )
 
 // The answers of an engine.

@@ -20,7 +20,7 @@ import (
 type Truth struct {
 	Virus     bool   `json:"virus,omitempty"`
 	Encrypted bool   `json:"encrypted,omitempty"`
-	Only      string `json:"only,omitempty"`  // the only engine that knows the virus; empty: all
+	Only      string `json:"only,omitempty"`  // the only engine that knows the virus, now or later; empty: all
 	Later     int    `json:"later,omitempty"` // the first signatures that call it a virus; 0: see Virus
 }
 
@@ -38,6 +38,7 @@ const (
 	markOnly      = "CHAOS-VIRUS-ONLY-"
 	markEncrypted = "CHAOS-ENCRYPTED"
 	markLater     = "CHAOS-VIRUS-LATER-"
+	markOnlyLater = "BY-" // follows the signatures in the same line
 
 	// NonceSize is the length of a nonce, "n" and hexadecimal digits.
 	NonceSize = 17
@@ -82,7 +83,11 @@ func (t Truth) marks() []string {
 		marks = append(marks, markVirus)
 	}
 	if t.Later > 0 {
-		marks = append(marks, markLater+strconv.Itoa(t.Later))
+		later := markLater + strconv.Itoa(t.Later)
+		if t.Only != "" && !t.Virus {
+			later += " " + markOnlyLater + t.Only
+		}
+		marks = append(marks, later)
 	}
 	if t.Encrypted {
 		marks = append(marks, markEncrypted)
@@ -129,7 +134,7 @@ func Judge(data []byte, engine string, generation int) Judgement {
 		return j
 	}
 	only := []byte(markOnly + engine + " ")
-	if bytes.Contains(data, []byte(markVirus)) || bytes.Contains(data, only) || isKnown(data, generation) {
+	if bytes.Contains(data, []byte(markVirus)) || bytes.Contains(data, only) || isKnown(data, engine, generation) {
 		j.Virus = VirusName + j.Nonce
 	}
 	j.Encrypted = bytes.Contains(data, []byte(markEncrypted))
@@ -138,12 +143,15 @@ func Judge(data []byte, engine string, generation int) Judgement {
 
 // isKnown reports whether the signatures of this generation know a virus that was added
 // later than the first ones.
-func isKnown(data []byte, generation int) bool {
+func isKnown(data []byte, engine string, generation int) bool {
 	_, rest, ok := bytes.Cut(data, []byte(markLater))
 	if !ok {
 		return false
 	}
-	digits, _, _ := bytes.Cut(rest, []byte(" "))
+	digits, rest, _ := bytes.Cut(rest, []byte(" "))
+	if only, ok := bytes.CutPrefix(rest, []byte(markOnlyLater)); ok && !bytes.HasPrefix(only, []byte(engine+" ")) {
+		return false
+	}
 	n, err := strconv.Atoi(string(digits))
 	return err == nil && n <= generation
 }

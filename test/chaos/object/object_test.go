@@ -24,6 +24,9 @@ func TestJudge(t *testing.T) {
 			{Truth{Virus: true, Only: "clam", Later: 2, Encrypted: true}, "sophos", 2, true, true},
 			{Truth{Later: 12}, "clam", 11, false, false},
 			{Truth{Later: 12}, "clam", 12, true, false},
+			{Truth{Later: 12, Only: "clam"}, "clam", 12, true, false},
+			{Truth{Later: 12, Only: "clam"}, "clam", 11, false, false},
+			{Truth{Later: 12, Only: "clam"}, "sophos", 12, false, false},
 		} {
 			for range 50 { // marks are in different places
 				o := New(r, size, c.truth)
