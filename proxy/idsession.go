@@ -150,6 +150,11 @@ func (ids *idSession) read() (cmd protocol.Command, rests bool, err error) {
 	if s.conn.Awaits() {
 		wait = min(total, restAfter)
 	}
+	// Before the first command it rests immediately: many sessions wait long for that one.
+	if wait < total && !ids.rested && ids.id == 0 && s.conn.Buffered() == 0 && s.srv.idle(s, total) {
+		ids.rested = true
+		return protocol.Command{}, true, nil
+	}
 	if ids.rested || s.srv.idle(s, wait) {
 		cmd, err := s.conn.ReadCommand()
 		exceeded := errors.Is(err, os.ErrDeadlineExceeded)

@@ -24,7 +24,7 @@ const (
 
 // restAfter is how long a goroutine waits for more input before another one replaces it. What
 // has answered a command has a stack of 4 or 8 KiB, and a new goroutine has one of 2 KiB.
-const restAfter = 10 * time.Millisecond
+const restAfter = 2 * time.Millisecond
 
 // serve answers one command, or the commands of an IDSESSION. It goes on in another goroutine
 // when the session rests. Most of a client's time is spent in Await, so nothing before it may

@@ -86,11 +86,9 @@ func TestHalfCloseIsNotHangup(t *testing.T) {
 		defer ts.mu.Unlock()
 		n := 0
 		for s := range ts.sessions {
-			s.watch.mu.Lock()
-			if s.watch.looking != nil {
+			if isWatched(s) {
 				n++
 			}
-			s.watch.mu.Unlock()
 		}
 		return n == len(clients)
 	})
@@ -100,6 +98,16 @@ func TestHalfCloseIsNotHangup(t *testing.T) {
 			t.Errorf("got %q", got)
 		}
 	}
+}
+
+// isWatched reports whether the connection of s is watched. The caller holds connections.mu.
+func isWatched(s *session) bool {
+	if !s.begun {
+		return false // it has no task yet
+	}
+	s.watch.mu.Lock()
+	defer s.watch.mu.Unlock()
+	return s.watch.looking != nil
 }
 
 // TestClientResetDuringScan checks that a TCP client that resets the connection has gone.
@@ -179,9 +187,7 @@ func TestSessionContinuesAfterWatch(t *testing.T) {
 		ts.mu.Lock()
 		defer ts.mu.Unlock()
 		for s := range ts.sessions {
-			s.watch.mu.Lock()
-			defer s.watch.mu.Unlock()
-			return s.watch.looking != nil
+			return isWatched(s)
 		}
 		return false
 	})
