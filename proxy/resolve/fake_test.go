@@ -130,9 +130,7 @@ func (z *zone) fill(m *dns.Msg, name string, kind uint16) {
 			m.Answer = append(m.Answer, rr)
 		}
 		if s, ok := rr.(*dns.SRV); ok && z.extra {
-			for _, a := range z.records[strings.ToLower(s.Target)] {
-				m.Extra = append(m.Extra, a)
-			}
+			m.Extra = append(m.Extra, z.records[strings.ToLower(s.Target)]...)
 		}
 	}
 }
