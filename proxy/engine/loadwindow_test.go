@@ -192,3 +192,39 @@ func TestKeyParts(t *testing.T) {
 		keys[key] = name
 	}
 }
+
+// TestPromisedTimes pins the times that docs/cache.md names.
+func TestPromisedTimes(t *testing.T) {
+	for name, d := range map[string][2]time.Duration{
+		"the age of a version": {versionTrust, 10 * time.Second}, "between two health checks": {confirmWithin, 9 * time.Second},
+		"after RELOAD": {loadTime, 3 * time.Minute},
+	} {
+		if d[0] != d[1] {
+			t.Errorf("%s: %v, docs/cache.md says %v", name, d[0], d[1])
+		}
+	}
+}
+
+// TestFoundInTime checks that the age of a result counts, not only how long it was kept: the
+// store may have it from a host with another cache_ttl or another clock.
+func TestFoundInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := withCache(&versioned{text: "one"})
+		e := New(c)
+		run(t, e)
+		synctest.Wait()
+		o := streamOf("object")
+		known := LookUp(t.Context(), []*Engine{e}, o, false)
+		if known == nil {
+			t.Fatal("not looked up")
+		}
+		key := e.cfg.resultKey(known[0].object, known[0].state.version)
+		for _, tt := range []struct {
+			age    time.Duration
+			origin cache.Source
+		}{{c.CacheTTL - time.Second, cache.Memory}, {c.CacheTTL + time.Second, ""}, {-maxAhead, cache.Memory}, {-maxAhead - time.Second, ""}} {
+			c.Cache.Add(key, cache.Entry{Result: backends.Clean(0), Scanned: time.Now().Add(-tt.age)}, 24*time.Hour)
+			wantCached(t, e, o, tt.origin)
+		}
+	})
+}
