@@ -218,7 +218,7 @@ func TestFoundInTime(t *testing.T) {
 		if known == nil {
 			t.Fatal("not looked up")
 		}
-		key := e.cfg.resultKey(known[0].object, known[0].state.version)
+		key := e.cfg.resultKey(known[0].object, known[0].state.version, known[0].state.reload)
 		for _, tt := range []struct {
 			age    time.Duration
 			origin cache.Source
