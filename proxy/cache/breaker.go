@@ -111,10 +111,10 @@ func (b *breaker) close() {
 	}
 }
 
-// state returns whether the breaker is open, why, and the channels that are closed when it
-// has opened and closed.
-func (b *breaker) state() (isOpen bool, reason error, opened, closed <-chan struct{}) {
+// state returns whether the breaker is open, the channels that are closed when it has opened
+// and closed, and why it is open.
+func (b *breaker) state() (isOpen bool, opened, closed <-chan struct{}, reason error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.isOpen, b.reason, b.opened, b.closed
+	return b.isOpen, b.opened, b.closed, b.reason
 }

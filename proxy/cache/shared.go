@@ -267,7 +267,7 @@ func (s *shared) stats() *SharedStats {
 		Hits: s.hits.Load(), Misses: s.misses.Load(), Added: s.added.Load(), Late: s.late.Load(), Failed: s.failed.Load(),
 		Skipped: s.skipped.Load(), Forged: s.forged.Load(), Dropped: s.dropped.Load(),
 	}
-	isOpen, reason, _, _ := s.breaker.state()
+	isOpen, _, _, reason := s.breaker.state()
 	switch refusal := s.refusal.Load(); {
 	case isOpen:
 		stats.State = "down"

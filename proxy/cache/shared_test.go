@@ -168,7 +168,7 @@ func TestBreaker(t *testing.T) {
 			t.Errorf("failure %d: opens %v", i+1, opens)
 		}
 	}
-	isOpen, reason, opened, _ := b.state()
+	isOpen, opened, _, reason := b.state()
 	if _, ok := b.begin(); ok || !isOpen || reason != broken {
 		t.Error("asks although open")
 	}

@@ -26,7 +26,7 @@ func (s *shared) watch() {
 	var up time.Time // since when; zero: it is not
 	wait := time.Duration(0)
 	for {
-		isOpen, _, opened, _ := s.breaker.state()
+		isOpen, opened, _, _ := s.breaker.state()
 		if isOpen {
 			opened = nil // it would be ready now
 		}

@@ -33,7 +33,7 @@ func (s *shared) write() {
 
 // waitUp waits until the store answers. It returns false if the cache is closed first.
 func (s *shared) waitUp() bool {
-	isOpen, _, _, closed := s.breaker.state()
+	isOpen, _, closed, _ := s.breaker.state()
 	if !isOpen {
 		return true
 	}
