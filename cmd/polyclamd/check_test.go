@@ -43,7 +43,7 @@ func TestCommandLine(t *testing.T) {
 		status         int
 		stdout, stderr []string
 	}{
-		{"good", []string{"--check", "--config", good}, 0, []string{good + ": ok\nspool_total is ", "\nneeds at most 47150 descriptors, ", "2 x max_scans x nodes of x\n"}, nil},
+		{"good", []string{"--check", "--config", good}, 0, []string{good + ": ok\nspool_total is ", "\nneeds at most 47214 descriptors, ", "2 x max_scans x nodes of x\n"}, nil},
 		{"doubtful", []string{"--check-file", "--config=" + doubtful}, 0, []string{doubtful + ": ok\n"}, []string{"warning: " + doubtful + ":1: listener: "}},
 		{"nothing to listen on", []string{"--check", "--config=" + doubtful}, 1, nil, []string{"warning: " + doubtful + ":1: listener: ", "polyclamd: nothing to listen on: "}},
 		{"passes failures", []string{"--check-file", "--config=" + failOpen}, 0, []string{failOpen + ": ok\n"}, []string{"warning: " + failOpen + ":6: policy.actions.swerr: clients hear OK "}},
