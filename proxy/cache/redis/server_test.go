@@ -110,10 +110,13 @@ func (s *server) do(args ...string) string {
 	return text
 }
 
+// serverTime is how long a busy machine may take to write a value of 512 MiB.
+const serverTime = time.Minute
+
 func (s *server) try(args ...string) (string, error) {
 	if s.admin == nil {
 		c, err := rueidis.NewClient(rueidis.ClientOption{
-			InitAddress: []string{s.socket}, ForceSingleClient: true, DisableCache: true,
+			InitAddress: []string{s.socket}, ForceSingleClient: true, DisableCache: true, ConnWriteTimeout: serverTime,
 			DialCtxFn: func(ctx context.Context, _ string, d *net.Dialer, _ *tls.Config) (net.Conn, error) {
 				return d.DialContext(ctx, "unix", s.socket)
 			},
@@ -123,7 +126,7 @@ func (s *server) try(args ...string) (string, error) {
 		}
 		s.admin = c
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), serverTime)
 	defer cancel()
 	r := s.admin.Do(ctx, s.admin.B().Arbitrary(args...).Build())
 	if err := r.Error(); err != nil {
