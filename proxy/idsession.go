@@ -233,6 +233,7 @@ func (ids *idSession) answer(r *request) bool {
 		r.beginUpload()
 		return ids.s.upload != nil || r.drained
 	case protocol.VerbFildes, protocol.VerbXFildes:
+		r.s.conn.SetReadDeadline(time.Now().Add(r.cfg.Limits.ReadTimeout)) // that of the command may be a short one
 		fd, err := r.s.conn.RawDescriptor()
 		if err != nil {
 			r.refuse(err)

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
 	"polyclam/backends/testfile"
@@ -134,6 +136,27 @@ func TestSessionDescriptors(t *testing.T) {
 	io.WriteString(nc, "zEND\x00")
 	if got := strings.Count(readAll(t, nc), ": Eicar-Test-Signature FOUND\x00"); got != 20 {
 		t.Errorf("%d found, want 20", got)
+	}
+}
+
+// TestSessionLateDescriptor sends a descriptor a while after its command. The command follows
+// another one, so that the session has not waited for it.
+func TestSessionLateDescriptor(t *testing.T) {
+	ts := newServer(t, nil, eicarOnly())
+	path := t.TempDir() + "/f"
+	os.WriteFile(path, testfile.EICAR(), 0o600)
+	nc := ts.dial()
+	io.WriteString(nc, "zIDSESSION\x00zPING\x00zFILDES\x00")
+	if got := readRecord(t, nc, 0); got != "1: PONG" {
+		t.Fatalf("got %q", got)
+	}
+	time.Sleep(20 * restAfter) // a slow client
+	if _, _, err := nc.WriteMsgUnix([]byte{0}, syscall.UnixRights(openFile(t, path, unix.O_RDONLY)), nil); err != nil {
+		t.Fatal(err)
+	}
+	io.WriteString(nc, "zEND\x00")
+	if got := readAll(t, nc); !strings.HasSuffix(got, ": Eicar-Test-Signature FOUND\x00") || !strings.HasPrefix(got, "2: fd[") {
+		t.Errorf("got %q", got)
 	}
 }
 

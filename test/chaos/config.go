@@ -20,20 +20,19 @@ const (
 	maxConns       = 300
 )
 
-// cacheTTLs are the engines whose results are kept in a run about the cache although they
-// do not report the version of their signatures. Those of clamd always are.
+// cacheTTLs are the engines that have a cache_ttl in a run about the cache. clamd has the
+// default one. In other runs nothing is kept.
 var cacheTTLs = map[string]string{"sophos": "10m", "gateway": "8s", "sweep": "10m"}
 
 // cacheTTL is how long results of an engine may be used.
 func (o options) cacheTTL(engine, kind string) time.Duration {
-	text := ""
 	switch {
+	case !o.cached:
+		return 0
 	case kind == "clamd":
 		return 10 * time.Minute
-	case o.cached:
-		text = cacheTTLs[engine]
 	}
-	d, _ := time.ParseDuration(text)
+	d, _ := time.ParseDuration(cacheTTLs[engine])
 	return d
 }
 
@@ -85,6 +84,9 @@ func (w *world) config(policy int) string {
 	}
 	fmt.Fprintf(&b, "\n[limits]\nstream = %d\nread_timeout = \"%v\"\ncommand_read_timeout = \"%v\"\nwrite_timeout = \"3s\"\nspool_memory = \"64KiB\"\nspool_total = \"64MiB\"\nconnections = %d\n",
 		maxStream, readTimeout, readTimeout, maxConns)
+	if !w.o.cached {
+		b.WriteString("\n[cache]\nmemory = \"0\"\n")
+	}
 	if w.store != nil {
 		fmt.Fprintf(&b, "\n[cache]\nredis = \"unix:%s\"\nkey_file = %q\nbudget = \"100ms\"\n", w.store.socket, w.store.keyFile)
 	}
