@@ -140,7 +140,7 @@ func (h *handshake) failed(err error, nc net.Conn, l *Listener) {
 	if f.quiet || h.srv.isClosing() && errors.Is(err, net.ErrClosed) {
 		return
 	}
-	h.srv.tally.handshakes.Add(1)
+	defer h.srv.tally.handshakes.Add(1) // what is counted has been logged
 	suppressed, ok := h.srv.repeated.Allow(h.peer.key, "handshake "+f.kind)
 	if !ok {
 		return
