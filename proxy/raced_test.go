@@ -2,5 +2,5 @@
 
 package proxy
 
-// raced: the race detector needs stack of its own.
+// raced: the race detector needs more stack.
 const raced = true

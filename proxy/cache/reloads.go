@@ -3,16 +3,15 @@ package cache
 import (
 	"context"
 	"encoding/base64"
-	"errors"
 	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// An engine that loads signatures of its site's own keeps its version, so nothing in a result
-// shows that it is older. Therefore the shared store has a number for each engine, which grows
-// with each reload of its signatures, whatever host saw it. The number is a part of the keys of
+// An engine that loads signatures which its site has added keeps its version, so nothing in a
+// result shows that it is older. Therefore the shared store has a number for each engine, which grows
+// with each reload of its signatures, on any host. The number is a part of the keys of
 // results: after a reload, those given before it have other keys.
 //
 // Results are never compared with the time of a reload, because that would need hosts whose
@@ -96,8 +95,8 @@ func (e *engines) of(k Key) (r *reloads, isNew, dropped bool) {
 	return r, true, dropped
 }
 
-// LastReload returns the last reload of an engine that this host knows. Its number belongs
-// into keys of results. The result is false until the store was asked, if it answers at all.
+// LastReload returns the last reload of an engine that this host knows. Its number is part of
+// the keys of results. The result is false until the store was asked, if it answers at all.
 // A reload that another host has seen is known within a few seconds.
 func (c *Cache) LastReload(engine Key) (last Reload, ok bool) {
 	if c.isOff() || c.shared == nil {
@@ -187,11 +186,7 @@ func (s *shared) takeReloads(ctx context.Context, all map[Key]*reloads, list []K
 
 // reloadsUnwritten logs that other hosts do not get to know of a reload.
 func (s *shared) reloadsUnwritten(err error) {
-	reason := err.Error()
-	var e *StoreError
-	if errors.As(err, &e) {
-		reason = e.Reason
-	}
+	reason, _ := textOf(err)
 	if suppressed, ok := s.lines.Allow(noClient, "reload "+reason); ok {
 		s.warn(err).Int("suppressed", suppressed).Msg("shared cache does not accept a reload, other hosts use older results until cache_ttl")
 	}

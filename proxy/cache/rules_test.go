@@ -162,7 +162,7 @@ func TestKeptExactly(t *testing.T) {
 	}
 }
 
-// TestFlushOfASlowClock checks that a host whose clock is behind can flush too.
+// TestFlushOfASlowClock checks that a host whose clock is slow can flush too.
 func TestFlushOfASlowClock(t *testing.T) {
 	store, clock := newFakeStore(), &clock{}
 	c := newTestCache(t, Config{Store: store}, clock)

@@ -42,4 +42,5 @@ type StoreError struct {
 	Refused bool
 }
 
+// Error returns the reason.
 func (e *StoreError) Error() string { return e.Reason }

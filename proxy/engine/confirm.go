@@ -9,9 +9,9 @@ import (
 )
 
 // A result waits until its node has passed a health check that began after the answer, soon
-// after another one that began before it, and has reported the same version before the scan
-// and after the answer. So the first results after a quiet time are not kept. Whatever makes the
-// node doubtful drops what waits: a failed check, a failed or hung node, no room for
+// after another one that began before it. The node must also have reported the same version
+// before the scan and after the answer. So the first results after a quiet time are not kept.
+// What makes the node doubtful drops what waits: a failed check, a failed or hung node, no room for
 // temporary files, other signatures.
 
 const (

@@ -127,6 +127,16 @@ func TestNameDoesNotMatter(t *testing.T) {
 	})
 }
 
+// keyNow returns the key under which the cache has results about o now.
+func keyNow(t *testing.T, e *Engine, o Object) cache.Key {
+	t.Helper()
+	known := LookUp(t.Context(), []*Engine{e}, o, false)
+	if known == nil {
+		t.Fatal("not looked up")
+	}
+	return e.cfg.resultKey(known[0].object, known[0].state.version, known[0].state.reload)
+}
+
 // TestFoundIsKeepable checks that a result in the cache that must not be kept is not used.
 func TestFoundIsKeepable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -135,11 +145,7 @@ func TestFoundIsKeepable(t *testing.T) {
 		run(t, e)
 		synctest.Wait()
 		o := streamOf("object")
-		known := LookUp(t.Context(), []*Engine{e}, o, false)
-		if known == nil {
-			t.Fatal("not looked up")
-		}
-		key := e.cfg.resultKey(known[0].object, known[0].state.version, known[0].state.reload)
+		key := keyNow(t, e, o)
 		for _, want := range []struct {
 			r      backends.Result
 			origin cache.Source
@@ -214,11 +220,7 @@ func TestFoundInTime(t *testing.T) {
 		run(t, e)
 		synctest.Wait()
 		o := streamOf("object")
-		known := LookUp(t.Context(), []*Engine{e}, o, false)
-		if known == nil {
-			t.Fatal("not looked up")
-		}
-		key := e.cfg.resultKey(known[0].object, known[0].state.version, known[0].state.reload)
+		key := keyNow(t, e, o)
 		for _, tt := range []struct {
 			age    time.Duration
 			origin cache.Source

@@ -327,25 +327,34 @@ func TestNameBound(t *testing.T) {
 		run(t, e)
 		synctest.Wait()
 		f.answer(1, 2, 3)
-		gate := make(chan struct{})
-		var scans sync.WaitGroup
-		for _, i := range []int{1, 2, 3} {
-			f.backend(i).set(func(f *fakeEngine) { f.gate = gate })
-		}
-		for range 3 {
-			scans.Go(func() { e.Scan(t.Context(), text("clean"), false) })
-			synctest.Wait()
-		}
+		end := scanOnEach(t, e, f, 1, 2, 3)
 		f.answer(4, 5, 6)
 		wantNodes(t, e)
 		if reason := e.Scan(within(t, time.Second), text("clean"), false).Err; reason == nil {
 			t.Error("a scan without a node")
 		}
-		close(gate)
-		scans.Wait()
+		end()
 		synctest.Wait()
 		wantNodes(t, e, "4 up", "5 up", "6 up")
 	})
+}
+
+// scanOnEach begins a scan on each of the nodes of f, and returns a function that ends them.
+func scanOnEach(t *testing.T, e *Engine, f *fakeName, nodes ...int) (end func()) {
+	t.Helper()
+	gate := make(chan struct{})
+	for _, i := range nodes {
+		f.backend(i).set(func(f *fakeEngine) { f.gate = gate })
+	}
+	var scans sync.WaitGroup
+	for range nodes {
+		scans.Go(func() { e.Scan(t.Context(), text("clean"), false) })
+		synctest.Wait()
+	}
+	return func() {
+		close(gate)
+		scans.Wait()
+	}
 }
 
 // TestNameReload: a reload keeps the nodes, their answers and the time of the next lookup, and

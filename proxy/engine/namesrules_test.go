@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -37,21 +36,12 @@ func TestLeavingTakesRoom(t *testing.T) {
 		run(t, e)
 		synctest.Wait()
 		f.answer(1, 2, 3)
-		gate := make(chan struct{})
-		var scans sync.WaitGroup
-		for _, i := range []int{1, 2, 3} {
-			f.backend(i).set(func(f *fakeEngine) { f.gate = gate })
-		}
-		for range 3 {
-			scans.Go(func() { e.Scan(t.Context(), text("clean"), false) })
-			synctest.Wait()
-		}
+		end := scanOnEach(t, e, f, 1, 2, 3)
 		for _, next := range [][]int{{4, 5, 6}, {7, 8, 9}, {4, 5, 6}} {
 			f.answer(next...)
 			wantNodes(t, e)
 		}
-		close(gate)
-		scans.Wait()
+		end()
 		time.Sleep(time.Second)
 		synctest.Wait()
 		wantNodes(t, e, "4 up", "5 up", "6 up")

@@ -66,8 +66,8 @@ func (n *node) sameConfig(other *node) bool {
 }
 
 // loadTime is how long an engine may load signatures after it was asked to. clamd scans with
-// the old ones until then, and its version does not tell them apart if they are not the
-// official ones. So the cache has nothing from that time.
+// the old ones until then, and its version does not show which it uses if only signatures of
+// the site have changed. So the cache has nothing from that time.
 const loadTime = 3 * time.Minute
 
 // signaturesChanged records that n may have other signatures and limits from now on. The

@@ -75,6 +75,17 @@ func hostOf(t *testing.T, s cache.Store, f backends.Backend) (*Engine, *cache.Ca
 	return e, c.Cache
 }
 
+// twoHosts returns two hosts that share the result for one object, and a function that closes
+// their caches.
+func twoHosts(t *testing.T, s cache.Store, f backends.Backend) (one, two *Engine, end func()) {
+	t.Helper()
+	one, c1 := hostOf(t, s, f)
+	two, c2 := hostOf(t, s, f)
+	confirmed(t, one, streamOf("object"))
+	wantCached(t, two, streamOf("object"), cache.Shared)
+	return one, two, func() { c1.Close(); c2.Close() }
+}
+
 // confirmedLate is confirmed after a quiet time, whose first result is not kept.
 func confirmedLate(t *testing.T, e *Engine, o Object) {
 	t.Helper()
@@ -107,12 +118,8 @@ func TestReloadOnAnotherHost(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s, f := &storeOfHosts{values: map[string][]byte{}}, &reloadedFake{versioned: versioned{text: "one"}}
-				one, c1 := hostOf(t, s, f)
-				two, c2 := hostOf(t, s, f)
-				defer c1.Close()
-				defer c2.Close()
-				confirmed(t, one, streamOf("object"))
-				wantCached(t, two, streamOf("object"), cache.Shared)
+				one, two, end := twoHosts(t, s, f)
+				defer end()
 				wantCached(t, two, streamOf("object"), cache.Memory)
 				wantCached(t, one, streamOf("object"), cache.Memory)
 
@@ -175,12 +182,8 @@ func TestReloadOfOtherOptions(t *testing.T) {
 func TestReloadWhileStoreIsDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, f := &storeOfHosts{values: map[string][]byte{}}, &reloadedFake{versioned: versioned{text: "one"}}
-		one, c1 := hostOf(t, s, f)
-		two, c2 := hostOf(t, s, f)
-		defer c1.Close()
-		defer c2.Close()
-		confirmed(t, one, streamOf("object"))
-		wantCached(t, two, streamOf("object"), cache.Shared)
+		one, two, end := twoHosts(t, s, f)
+		defer end()
 		s.fail(errors.New("broken"))
 		for range 20 {
 			wantCached(t, one, streamOf("not there"), "")

@@ -9,7 +9,7 @@ import (
 )
 
 // TestDescriptor checks that Descriptor and File share one lent descriptor, which cannot
-// write, and that the last Release closes it, whoever asked for it.
+// write, and that the last Release closes it, whichever was called first.
 func TestDescriptor(t *testing.T) {
 	for _, c := range []struct {
 		name        string

@@ -70,9 +70,9 @@ func (o *Object) lend() (int, error) {
 	return fd, nil
 }
 
-// makeFile writes an object in memory to a file that nothing else uses. The copy counts against the quota but is
-// never refused: the object was admitted, and after a failed scan the client would only send
-// it again.
+// makeFile writes an object in memory to a file that nothing else uses. The copy counts
+// against the quota but is never refused: the object was admitted, and after a failed scan the
+// client would only send it again.
 func (o *Object) makeFile() (*os.File, error) {
 	f, err := o.set.anonymous()
 	if err != nil {

@@ -100,8 +100,8 @@ func (s *store) do(f planned) error {
 	return s.forge()
 }
 
-// forge is what somebody does who can write to the store, but does not have the key: all
-// values change places, and some have a byte that is different.
+// forge does what an attacker can who may write to the store but does not have the key: it
+// exchanges all values, and changes a byte in some.
 func (s *store) forge() error {
 	var keys, values []string
 	err := s.talk(func(t *redisTalk) (err error) {

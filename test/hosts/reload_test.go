@@ -48,8 +48,8 @@ func (h *host) version() string {
 }
 
 // TestNewSignatures has two hosts with a clamd each. One clamd after the other loads newer
-// signatures by itself, as freshclam makes it do. From the moment that a host has the new version
-// of its clamd, no old result counts there, although the other host goes on to add some.
+// signatures without a RELOAD through polyclamd, as after freshclam. Once a host knows the new
+// version of its clamd, no old result counts there, although the other host still adds some.
 func TestNewSignatures(t *testing.T) {
 	t.Parallel()
 	s := startStore(t)

@@ -35,8 +35,8 @@ const maxPrinted = 64 << 20
 // fingerprint stands for everything that results of the engine depend on, except the object
 // and the engine's own version: polyclam's build, the engine's name, the backend, its keys and
 // the files that they name. The name is part of it because two engines with the same options
-// may differ in signatures that their version does not show. It is the same on all hosts with the same configuration. It is not a secret, but
-// secret keys cannot be read from it. Empty: not known.
+// may differ in signatures that their version does not show. It is the same on all hosts with
+// the same configuration. It is not a secret, but secret keys cannot be read from it. Empty: not known.
 func (e *Engine) fingerprint() string {
 	keys, err := toml.Marshal(e.config)
 	if err != nil {
