@@ -56,11 +56,12 @@ func (f *fakeStore) Get(_ context.Context, keys []string, limit int) ([][]byte, 
 }
 
 func (f *fakeStore) Put(_ context.Context, values []Value) (int, error) {
-	if err := cmp.Or(f.begin(), f.putErr); err != nil {
-		return 0, err
-	}
+	err := f.begin()
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if err := cmp.Or(err, f.putErr); err != nil {
+		return 0, err
+	}
 	for _, v := range values {
 		f.values[v.Key] = v.Data
 	}
