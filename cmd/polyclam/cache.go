@@ -124,7 +124,7 @@ func cacheText(c *admin.Cache) string {
 			line("  hint: %s", s.Hint)
 		}
 		line("  %s hits, %s misses, %s written, %s writes lost", unsigned(s.Hits), unsigned(s.Misses), unsigned(s.Added), unsigned(s.Dropped))
-		line("  without an answer: %s late, %s failed, %s not asked while it was down", unsigned(s.Late), unsigned(s.Failed), unsigned(s.Skipped))
+		line("  without an answer: %s late, %s failed, %s not asked", unsigned(s.Late), unsigned(s.Failed), unsigned(s.Skipped))
 		line("  rejected: %s not genuine, damaged or too old", unsigned(s.Forged))
 	} else if c.On {
 		line("shared store: none")

@@ -38,7 +38,7 @@ shared store: down at tcp:r:6379
   reason: connection refused\x1b
   hint: look\x1b
   1 hits, 2 misses, 3 written, 8 writes lost
-  without an answer: 4 late, 5 failed, 6 not asked while it was down
+  without an answer: 4 late, 5 failed, 6 not asked
   rejected: 7 not genuine, damaged or too old
 waiting for a health check: 4; confirmed 5, dropped 6
 
@@ -61,7 +61,7 @@ shared store: down at tcp:r:6379
   reason: connection refused\x1b
   hint: look\x1b
   1 hits, 2 misses, 3 written, 8 writes lost
-  without an answer: 4 late, 5 failed, 6 not asked while it was down
+  without an answer: 4 late, 5 failed, 6 not asked
   rejected: 7 not genuine, damaged or too old
 waiting for a health check: 4; confirmed 5, dropped 6
 

@@ -1,8 +1,9 @@
 package cache
 
 import (
+	"context"
+	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -12,20 +13,15 @@ const (
 	// are answered.
 	maxFailures   = 5
 	failureWeight = 4
-	// maxAsking bounds the questions under way.
-	maxAsking = 256
 )
 
-// A breaker decides whether the store is asked. It begins open: nothing is asked before a
-// probe has found that the store answers. It is safe for concurrent use.
+// A breaker decides whether the store is asked. No more questions are under way than may
+// still fail before it opens, so a store that stops delays maxFailures scans by the whole
+// budget, however many there are. A breaker begins open: nothing is asked before a probe has
+// found that the store answers. It is safe for concurrent use.
 type breaker struct {
 	budget time.Duration
 	now    func() time.Time
-
-	// asking are the questions without an answer, lastSign is when the store last answered,
-	// or when it was asked after it had answered everything, in nanoseconds since 1970.
-	asking   atomic.Int64
-	lastSign atomic.Int64
 
 	mu     sync.Mutex
 	isOpen bool
@@ -33,6 +29,13 @@ type breaker struct {
 	reason error         // why it is open, or the last failure
 	opened chan struct{} // closed when it opens, so that nothing waits any longer
 	closed chan struct{} // closed when it closes
+
+	// asking are the questions without an answer, lastSign is when the store last answered,
+	// or when it was asked after it had answered everything. waiting are those that wait
+	// until they may ask, the longest first; each channel is closed when it may.
+	asking   int
+	lastSign time.Time
+	waiting  []chan struct{}
 }
 
 var errUnconnected = &StoreError{Reason: "not connected yet"}
@@ -44,39 +47,89 @@ func newBreaker(budget time.Duration, now func() time.Time) *breaker {
 }
 
 // begin reports whether a question may be asked. If so, end must be called when it has
-// ended, which may be after its caller has gone. opened is closed when the breaker opens.
-func (b *breaker) begin() (opened <-chan struct{}, ok bool) {
+// ended, which may be after its caller has gone. If too many are under way, begin waits for
+// the end of one, but no longer than patience. opened is closed when the breaker opens.
+func (b *breaker) begin(ctx context.Context) (opened <-chan struct{}, ok bool) {
 	b.mu.Lock()
-	isOpen, opened := b.isOpen, b.opened
+	if b.isOpen || b.asking > 0 && b.now().Sub(b.lastSign) > b.patience() {
+		b.mu.Unlock()
+		return nil, false
+	}
+	opened = b.opened
+	if b.grant() {
+		b.mu.Unlock()
+		return opened, true
+	}
+	turn := make(chan struct{})
+	b.waiting = append(b.waiting, turn)
 	b.mu.Unlock()
-	if isOpen {
-		return nil, false
+	timer := time.NewTimer(b.patience())
+	defer timer.Stop()
+	select {
+	case <-turn:
+		return opened, true
+	case <-timer.C:
+	case <-opened:
+	case <-ctx.Done():
 	}
-	now := b.now().UnixNano()
-	switch n := b.asking.Add(1); {
-	case n == 1:
-		b.lastSign.Store(now)
-	case n > maxAsking, now-b.lastSign.Load() > int64(b.budget/4):
-		// The store owes answers. If it has stopped, no other scan has to find that out.
-		b.asking.Add(-1)
-		return nil, false
-	}
-	return opened, true
+	return opened, b.leave(turn)
 }
 
-// end ends a question.
-func (b *breaker) end(answered bool) {
-	if answered {
-		b.lastSign.Store(b.now().UnixNano())
+// patience is how long the store may show no sign of life while it owes answers. After that
+// no other scan has to find out whether it has stopped.
+func (b *breaker) patience() time.Duration { return b.budget / 4 }
+
+// grant lets one more question be asked if that is possible now. b.mu is held.
+func (b *breaker) grant() bool {
+	if left := maxFailures - b.score/failureWeight; b.asking >= left {
+		return false
 	}
-	b.asking.Add(-1)
+	if b.asking++; b.asking == 1 {
+		b.lastSign = b.now()
+	}
+	return true
+}
+
+// leave ends the wait for a turn. It reports whether the turn has come all the same.
+func (b *breaker) leave(turn chan struct{}) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	i := slices.Index(b.waiting, turn)
+	if i >= 0 {
+		b.waiting = slices.Delete(b.waiting, i, i+1)
+	}
+	return i < 0
+}
+
+// sign records that the store has answered, in whatever way.
+func (b *breaker) sign() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.lastSign = b.now()
+}
+
+// end ends a question. Its success or failure must have been recorded.
+func (b *breaker) end() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.asking--
+	b.next()
+}
+
+// next lets those ask that wait for it. b.mu is held.
+func (b *breaker) next() {
+	for len(b.waiting) > 0 && b.grant() {
+		close(b.waiting[0])
+		b.waiting = slices.Delete(b.waiting, 0, 1)
+	}
 }
 
 // succeed records an answer within the budget.
 func (b *breaker) succeed() {
 	b.mu.Lock()
+	defer b.mu.Unlock()
 	b.score = max(b.score-1, 0)
-	b.mu.Unlock()
+	b.next()
 }
 
 // fail records a failure. It reports whether the breaker opened because of it.

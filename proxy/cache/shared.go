@@ -160,24 +160,35 @@ func (s *shared) addFailure(ctx context.Context, k Key, ttl time.Duration) {
 }
 
 // ask asks the store a question, which may take as long as limit. It waits for the answer no
-// longer than the budget by its own clock, and not if the store does not answer anyway. ok
-// says that there is an answer.
+// longer than the budget by its own clock, after a wait for its turn, and not if the store
+// does not answer anyway. ok says that there is an answer.
 func ask[T any](ctx context.Context, s *shared, limit time.Duration, question func(context.Context) (T, error)) (answer T, ok bool) {
-	opened, ok := s.breaker.begin()
+	opened, ok := s.breaker.begin(ctx)
 	if !ok {
 		s.skipped.Add(1)
 		return answer, false
 	}
+	// The question has ended when its goroutine has, and its outcome is counted.
+	var half atomic.Bool
+	end := func() {
+		if half.Swap(true) {
+			s.breaker.end()
+		}
+	}
+	defer end()
 	type result struct {
 		answer T
 		err    error
 	}
 	done := make(chan result, 1)
 	go func() {
+		defer end()
 		ctx, cancel := context.WithTimeout(s.ctx, limit)
 		defer cancel()
 		answer, err := question(ctx)
-		s.breaker.end(!isLate(err))
+		if !isLate(err) {
+			s.breaker.sign()
+		}
 		done <- result{answer, err}
 	}()
 	timeout := time.NewTimer(s.budget)

@@ -155,21 +155,21 @@ func TestHang(t *testing.T) {
 func TestBreaker(t *testing.T) {
 	broken := errors.New("x")
 	b := newBreaker(time.Second, time.Now)
-	if _, ok := b.begin(); ok {
+	if _, ok := b.begin(t.Context()); ok {
 		t.Error("asks before the store has answered")
 	}
 	b.close()
 	for i := range maxFailures {
-		if _, ok := b.begin(); !ok {
+		if _, ok := b.begin(t.Context()); !ok {
 			t.Fatalf("does not ask after %d failures", i)
 		}
-		b.end(true)
 		if opens := b.fail(broken); opens != (i == maxFailures-1) {
 			t.Errorf("failure %d: opens %v", i+1, opens)
 		}
+		b.end()
 	}
 	isOpen, opened, _, reason := b.state()
-	if _, ok := b.begin(); ok || !isOpen || reason != broken {
+	if _, ok := b.begin(t.Context()); ok || !isOpen || reason != broken {
 		t.Error("asks although open")
 	}
 	select {
@@ -194,6 +194,81 @@ func TestBreaker(t *testing.T) {
 	}
 	if isOpen, _, _, _ := b.state(); !isOpen {
 		t.Error("a third fails, but it stays closed")
+	}
+}
+
+// TestBreakerTurns has as many questions under way as may fail, and others that wait for them.
+func TestBreakerTurns(t *testing.T) {
+	b := newBreaker(time.Hour, time.Now)
+	b.close()
+	ask := func() bool { _, ok := b.begin(t.Context()); return ok }
+	for range maxFailures {
+		if !ask() {
+			t.Fatal("does not ask")
+		}
+	}
+	waiting := func() int { b.mu.Lock(); defer b.mu.Unlock(); return len(b.waiting) }
+	turns := make(chan bool)
+	begin := func(n int) {
+		go func() { turns <- ask() }()
+		testkit.Eventually(t, "it waits", func() bool { return waiting() == n })
+	}
+	begin(1)
+	b.end()
+	if !<-turns {
+		t.Error("the end of one is no turn for another")
+	}
+
+	// After a failure one fewer may be under way.
+	begin(1)
+	b.fail(errors.New("x"))
+	b.end()
+	if waiting() != 1 {
+		t.Error("more are under way than may fail until it opens")
+	}
+	b.end()
+	if !<-turns {
+		t.Error("the end of the next is no turn")
+	}
+
+	// One whose client leaves gives up its place, and so do all when the breaker opens.
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { _, ok := b.begin(ctx); turns <- ok }()
+	testkit.Eventually(t, "it waits", func() bool { return waiting() == 1 })
+	cancel()
+	if <-turns || waiting() != 0 {
+		t.Error("asks without a turn")
+	}
+	begin(1)
+	begin(2)
+	for range maxFailures - 1 {
+		b.fail(errors.New("x"))
+	}
+	if <-turns || <-turns {
+		t.Error("asks although open")
+	}
+}
+
+// TestBreakerPatience has questions while the store shows no sign of life.
+func TestBreakerPatience(t *testing.T) {
+	c := &clock{}
+	b := newBreaker(20*time.Millisecond, c.now)
+	b.close()
+	if _, ok := b.begin(t.Context()); !ok {
+		t.Fatal("does not ask")
+	}
+	c.add(time.Second)
+	if _, ok := b.begin(t.Context()); ok {
+		t.Error("asks although the store owes an answer")
+	}
+	b.sign()
+	for range maxFailures - 1 {
+		if _, ok := b.begin(t.Context()); !ok {
+			t.Fatal("does not ask although the store has answered")
+		}
+	}
+	if _, ok := b.begin(t.Context()); ok || len(b.waiting) > 0 { // after a wait of 5 ms
+		t.Error("asks although as many are under way as may fail")
 	}
 }
 

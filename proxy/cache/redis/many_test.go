@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -119,9 +120,9 @@ func TestCluster(t *testing.T) {
 	if !all(two) {
 		t.Error("the other host misses some")
 	}
-	for _, n := range nodes {
-		n.try("WAIT", "1", "2000")
-	}
+	testkit.Eventually(t, "the replicas have everything", func() bool {
+		return !slices.ContainsFunc(nodes[:3], func(n *server) bool { return !replicated(n) })
+	})
 	nodes[0].kill()
 	killed := time.Now()
 	testkit.Eventually(t, "the cluster has noticed", func() bool {
@@ -137,3 +138,12 @@ func TestCluster(t *testing.T) {
 }
 
 func contains(text, part string) bool { return strings.Contains(text, part) }
+
+// replicated reports whether the replica of a primary has everything that the primary has.
+// WAIT would wait only for what its own connection has written.
+func replicated(primary *server) bool {
+	text, err := primary.try("INFO", "replication")
+	_, rest, _ := strings.Cut(text, "master_repl_offset:")
+	offset, _, found := strings.Cut(rest, "\r\n")
+	return err == nil && found && contains(text, ",offset="+offset+",")
+}

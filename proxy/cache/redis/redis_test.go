@@ -243,13 +243,13 @@ func TestStopped(t *testing.T) {
 	h.add("a")
 	s.do("PING")
 	s.signal(syscall.SIGSTOP)
-	const clients = 4
+	const clients = 16
 	done := make(chan [2]time.Duration)
 	stopped := time.Now()
 	for range clients {
 		go func() {
 			var longest, sum time.Duration
-			for range 500 {
+			for range 200 {
 				begin := time.Now()
 				h.has("a")
 				took := time.Since(begin)
@@ -260,13 +260,13 @@ func TestStopped(t *testing.T) {
 	}
 	for range clients {
 		d := <-done
-		t.Logf("longest lookup %v, 500 lookups %v", d[0], d[1])
+		t.Logf("longest lookup %v, 200 lookups %v", d[0], d[1])
 	}
-	// Lookups at the same time that are all late may be too few to open the breaker.
+	// Too few may have been late to open the breaker.
 	testkit.Eventually(t, "down", func() bool { h.has("a"); return h.Stats().Shared.State == "down" })
 	st := h.Stats().Shared
-	t.Logf("2000 lookups and more while it is stopped: %d late, %d skipped (%v)", st.Late, st.Skipped, time.Since(stopped))
-	if st.Late > 5+clients-1 || st.State != "down" || st.Late+st.Skipped+st.Hits < 2000 {
+	t.Logf("3200 lookups and more while it is stopped: %d late, %d skipped (%v)", st.Late, st.Skipped, time.Since(stopped))
+	if st.Late > 5 || st.State != "down" || st.Late+st.Skipped+st.Hits < 3200 {
 		t.Errorf("stats %+v", st)
 	}
 	h.logged("no answer within 20ms")

@@ -32,7 +32,7 @@ var cacheFamilies = []family{
 				w.flag(s.Cache.Shared.State == "up")
 			}
 		}, nil},
-	{"polyclam_cache_shared_failures_total", counter, "Questions to the shared store without an answer: none within cache.budget (late), an error (failed), or not asked while it is down (skipped). The engines scan instead.", []string{"kind"},
+	{"polyclam_cache_shared_failures_total", counter, "Questions to the shared store without an answer: none within cache.budget (late), an error (failed), or not asked because it is down or slow (skipped). The engines scan instead.", []string{"kind"},
 		func(s *state, w *writer) {
 			shared := sharedOf(s)
 			w.put(float64(shared.Late), "late")

@@ -93,7 +93,7 @@ func sharedFacts(s *results.SharedStats) []cacheFact {
 	}
 	return append(facts, []cacheFact{
 		{Name: "Shared store asked", Text: cut{Text: fmt.Sprintf("%s hits, %s misses", number(s.Hits), number(s.Misses))},
-			Detail: cut{Text: fmt.Sprintf("%s late, %s failed, %s not asked while it was down", number(s.Late), number(s.Failed), number(s.Skipped))}},
+			Detail: cut{Text: fmt.Sprintf("%s late, %s failed, %s not asked", number(s.Late), number(s.Failed), number(s.Skipped))}},
 		{Name: "Shared store written", Text: cut{Text: number(s.Added)}, Detail: cut{Text: number(s.Dropped) + " writes lost"}},
 		rejected,
 	}...)
