@@ -122,7 +122,11 @@ func (b *Backend) unanswered(ctx context.Context, a *backends.Answer, err error)
 		addText(a, answer.Reply.Text)
 		return b.result(a, answer.Reply.Early)
 	}
-	a.Fail(clamdclient.Failure(ctx, err))
+	failure := clamdclient.Failure(ctx, err)
+	if backends.IsTwice(err) {
+		failure = backends.Twice(failure)
+	}
+	a.Fail(failure)
 	return b.result(a, false)
 }
 
@@ -180,13 +184,20 @@ func (b *Backend) Close() error {
 // reply is unexpected, it sends the request once more on a new session. If there is none, the
 // first error counts: clamd may have died of the object.
 func (b *Backend) ask(ctx context.Context, q request) (protocol.Reply, error) {
-	s, kept := b.pool.Take()
+	var s *protocol.ClientSession
+	kept := false
+	if !backends.IsSuspect(ctx) {
+		s, kept = b.pool.Take()
+	}
 	if kept {
 		tracing.New(ctx).Step(backends.TraceReused, "", nil)
 	}
 	reply, err := b.askOn(ctx, s, q)
 	if ctx.Err() == nil && (kept && isSpent(err) || errors.Is(err, protocol.ErrUnexpectedReply)) {
 		again, err2 := b.askOn(ctx, nil, q)
+		if errors.Is(err, protocol.ErrNoReply) && errors.Is(err2, protocol.ErrNoReply) {
+			return again, backends.Twice(err2)
+		}
 		if err2 == nil || !errors.Is(err, protocol.ErrNoReply) || !errors.As(err2, new(*backends.ConnError)) {
 			return again, err2
 		}

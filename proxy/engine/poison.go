@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"polyclam/backends"
@@ -59,7 +60,7 @@ func (p *pool) recordEvidence(q *question, r backends.Result, err error) []poiso
 	}
 	// A backend with side effects starts one program per scan.
 	if _, program := q.node.backend.(backends.SideEffects); died && !q.isTest && !program {
-		q.death = evidence.Died()
+		q.death = evidence.Died(backends.Deaths(err))
 	}
 	switch {
 	case answered && time.Since(q.began) < p.config().Timeout/10:
@@ -83,11 +84,11 @@ func (p *pool) judge(q *question, r backends.Result, err error, guilty []poison.
 	case p.hung(q):
 		p.judgeHang(q)
 	case q.died(err):
-		p.judgeDeath(q)
+		p.judgeDeath(q, backends.Deaths(err))
 	}
 }
 
-func (p *pool) judgeDeath(q *question) {
+func (p *pool) judgeDeath(q *question, deaths int) {
 	d := q.digest
 	if d == nil {
 		if d, _ = digestOf(q.ctx, q.object); d == nil {
@@ -98,7 +99,7 @@ func (p *pool) judgeDeath(q *question) {
 	guilty := q.death.Blame(d)
 	p.mu.Unlock()
 	if guilty {
-		p.countFailures(*d)
+		p.countFailures(slices.Repeat([]poison.Digest{*d}, deaths)...)
 	}
 }
 

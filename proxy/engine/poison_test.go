@@ -101,6 +101,39 @@ func TestPoison(t *testing.T) {
 	})
 }
 
+// TestPoisonTwice has a scan that is two deaths, because a kept connection broke first. The next
+// one uses none, so that there are three deaths in all.
+func TestPoisonTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fakeEngine{}
+		deaths := 0
+		f.answer = func(ctx context.Context, o backends.Object) (backends.Result, error) {
+			switch data := string(read(o)); {
+			case !strings.HasPrefix(data, "bomb"):
+				return backends.Clean(0), nil
+			case backends.IsSuspect(ctx):
+				deaths++
+				return backends.Result{}, fmt.Errorf("fake: %w", backends.ErrNoReply)
+			}
+			deaths += 2
+			return backends.Result{}, fmt.Errorf("fake: %w", backends.Twice(backends.ErrNoReply))
+		}
+		cfg := withPoison(f)
+		e := New(cfg)
+		run(t, e)
+		for range 2 {
+			synctest.Wait() // for the node to be up
+			wantWithheld(t, e, "bomb", false)
+			time.Sleep(time.Minute)
+		}
+		wantWithheld(t, e, "bomb", true)
+		if deaths != poison.MaxFailures {
+			t.Errorf("%d deaths", deaths)
+		}
+		drain(e)
+	})
+}
+
 // TestPoisonReplays checks that deaths on all nodes count, also those of one scan, and that
 // a new configuration keeps them.
 func TestPoisonReplays(t *testing.T) {

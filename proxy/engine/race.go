@@ -75,7 +75,11 @@ func (r *race) newQuestion(n *node) *question {
 		q = new(question)
 	}
 	q.node, q.object, q.all, q.grant, q.digest, q.full = n, r.object, r.all, r.ticket.grant, r.digest, r.full
-	q.ctx, q.cancel = context.WithCancelCause(r.ctx)
+	ctx := r.ctx
+	if r.isSuspect() {
+		ctx = backends.WithSuspect(ctx)
+	}
+	q.ctx, q.cancel = context.WithCancelCause(ctx)
 	if r.known != nil && r.known.keeps {
 		q.given = r.e.beforeScan(n, r.e.cfg)
 	}
@@ -228,6 +232,11 @@ func (r *race) withheld() bool {
 		err = r.e.withheldByAll(r.known)
 	}
 	return err != nil
+}
+
+// isSuspect reports whether the engine has died or hung on the object, here or on another host.
+func (r *race) isSuspect() bool {
+	return r.known != nil && r.known.failures > 0 || r.digest != nil && r.e.pool.poison.Has(*r.digest, r.e.cfg.PoisonTime)
 }
 
 // lost returns a channel that is closed when the only node in use is taken out.

@@ -18,11 +18,12 @@ import (
 const deadly = "polyclam-test-marker-that-kills"
 
 // A mortal is a clamd that dies when it gets an object with deadly in it, and is started again.
-// Connections pass through it: it kills clamd when it has forwarded the marker, and refuses
-// connections until clamd is back.
+// Connections pass through it: it kills clamd when it has forwarded the marker. Until clamd is
+// back, it refuses connections, or lets them wait as the socket of clamav-daemon.socket does.
 type mortal struct {
 	t       *testing.T
 	port    string
+	waits   bool
 	serving sync.WaitGroup
 
 	mu     sync.Mutex
@@ -33,14 +34,15 @@ type mortal struct {
 	closed bool
 }
 
-func startMortal(t *testing.T) *mortal {
-	m := &mortal{t: t, port: clamdtest.Port(t), clamd: clamdtest.Start(t, clamdtest.Options{Daily: true}), conns: map[net.Conn]bool{}}
+func startMortal(t *testing.T, waits bool) *mortal {
+	m := &mortal{t: t, waits: waits, port: clamdtest.Port(t), clamd: clamdtest.Start(t, clamdtest.Options{Daily: true}), conns: map[net.Conn]bool{}}
 	m.mu.Lock()
 	m.listen()
 	m.mu.Unlock()
 	t.Cleanup(func() {
 		m.mu.Lock()
 		m.closed = true
+		m.stopListening()
 		m.hangUp()
 		m.mu.Unlock()
 		m.serving.Wait()
@@ -76,12 +78,16 @@ func (m *mortal) listen() {
 	})
 }
 
-// hangUp closes all connections, and accepts none. The caller holds mu.
-func (m *mortal) hangUp() {
+// stopListening refuses connections. The caller holds mu.
+func (m *mortal) stopListening() {
 	if m.l != nil {
 		m.l.Close()
 		m.l = nil
 	}
+}
+
+// hangUp closes all connections. The caller holds mu.
+func (m *mortal) hangUp() {
 	for nc := range m.conns {
 		nc.Close()
 	}
@@ -91,6 +97,10 @@ func (m *mortal) hangUp() {
 func (m *mortal) serve(client net.Conn) {
 	defer client.Close()
 	clamd, err := net.DialTimeout("unix", m.clamd.Socket, hang)
+	for m.waits && err != nil && !m.isClosed() {
+		time.Sleep(10 * time.Millisecond)
+		clamd, err = net.DialTimeout("unix", m.clamd.Socket, hang)
+	}
 	if err != nil {
 		return
 	}
@@ -123,6 +133,9 @@ func (m *mortal) die() {
 	defer m.mu.Unlock()
 	m.deaths++
 	m.clamd.Kill()
+	if !m.waits {
+		m.stopListening()
+	}
 	m.hangUp()
 	if !m.closed {
 		m.serving.Go(m.revive)
@@ -138,8 +151,16 @@ func (m *mortal) revive() {
 	defer m.mu.Unlock()
 	if !m.closed {
 		m.clamd.Restart()
-		m.listen()
+		if m.l == nil {
+			m.listen()
+		}
 	}
+}
+
+func (m *mortal) isClosed() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.closed
 }
 
 func (m *mortal) died() int {
@@ -151,13 +172,21 @@ func (m *mortal) died() int {
 // TestDeadlyObject sends an object that kills clamd again and again to two hosts with a clamd
 // each, as a mail server does that tries the next MX after each tempfail.
 func TestDeadlyObject(t *testing.T) {
-	t.Parallel()
+	for name, waits := range map[string]bool{"refuses": false, "waits": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			testDeadlyObject(t, waits)
+		})
+	}
+}
+
+func testDeadlyObject(t *testing.T, waits bool) {
 	const sends = 30
 	s := startStore(t)
 	var clamds [2]*mortal
 	var hosts [2]*host
 	for i := range hosts {
-		clamds[i] = startMortal(t)
+		clamds[i] = startMortal(t, waits)
 		hosts[i] = s.startHost(t, options{clamd: clamds[i].address(), engine: "canary_interval = \"5s\""})
 	}
 	killer := "a mail with " + deadly
@@ -195,7 +224,7 @@ func TestDeadlyObject(t *testing.T) {
 	t.Logf("measured: %d sends: %v deaths on hosts 1 and 2, %d ERROR, 0 OK", sends, deaths, errors)
 
 	// A host that starts now does not get it either.
-	m := startMortal(t)
+	m := startMortal(t, waits)
 	three := s.startHost(t, options{clamd: m.address()})
 	if reply := three.scan(killer); !strings.HasSuffix(reply, " ERROR\x00") || m.died() != 0 {
 		t.Errorf("a new host: %q, %d deaths", reply, m.died())

@@ -87,7 +87,22 @@ func TestDeadTwice(t *testing.T) {
 	if r, err := c.Scan(t.Context(), ask); err != nil {
 		t.Fatal(r, err)
 	}
-	if r, err := c.Scan(t.Context(), ask); !errors.Is(err, backends.ErrNoReply) || d.Connections() != 2 {
+	if r, err := c.Scan(t.Context(), ask); backends.Deaths(err) != 2 || d.Connections() != 2 {
+		t.Errorf("got %+v, %v, %d connections", r, err, d.Connections())
+	}
+}
+
+// TestSuspect checks that an object that may have killed the engine gets a connection of its
+// own, and is sent once.
+func TestSuspect(t *testing.T) {
+	d := backendtest.StartDaemon(t, "unix",
+		backendtest.Script{say("HELLO\n"), want("Q\n"), say("ok\n.\n"), backendtest.Drain()},
+		backendtest.Script{say("HELLO\n"), want("Q\n"), backendtest.CloseWrite(), backendtest.Drain()})
+	c := asker(t, d.Address())
+	if r, err := c.Scan(t.Context(), ask); err != nil {
+		t.Fatal(r, err)
+	}
+	if r, err := c.Scan(backends.WithSuspect(t.Context()), ask); backends.Deaths(err) != 1 || d.Connections() != 2 {
 		t.Errorf("got %+v, %v, %d connections", r, err, d.Connections())
 	}
 }

@@ -1,6 +1,9 @@
 package poison
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // maxUndecided bounds the undecided deaths and hangs of a node. More than that at the same
 // time are the node's fault.
@@ -35,7 +38,7 @@ func (e *Evidence) End(began time.Time, answered bool) []Digest {
 		case !d.decided:
 			undecided = append(undecided, d)
 		case d.guilty && d.digest != nil:
-			guilty = append(guilty, *d.digest)
+			guilty = append(guilty, slices.Repeat([]Digest{*d.digest}, d.times)...)
 		}
 	}
 	clear(e.deaths[len(undecided):])
@@ -46,19 +49,20 @@ func (e *Evidence) End(began time.Time, answered bool) []Digest {
 // A Death is a connection that broke off while the node had other scans.
 type Death struct {
 	at      time.Time
+	times   int // how often the engine died
 	others  int // scans that have not ended yet
 	decided bool
 	guilty  bool    // none of them was answered
 	digest  *Digest // nil: not known yet
 }
 
-// Died records that the scan that has just ended died. It returns nil if no other scan can
-// show whether the node is alive.
-func (e *Evidence) Died() *Death {
+// Died records that the scan that has just ended died so many times. It returns nil if no other
+// scan can show whether the node is alive.
+func (e *Evidence) Died(times int) *Death {
 	if e.scans <= 0 || len(e.deaths) >= maxUndecided {
 		return nil
 	}
-	d := &Death{at: time.Now(), others: e.scans}
+	d := &Death{at: time.Now(), times: times, others: e.scans}
 	e.deaths = append(e.deaths, d)
 	return d
 }

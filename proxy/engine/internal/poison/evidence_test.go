@@ -34,7 +34,7 @@ func TestDeath(t *testing.T) {
 				if guilty := e.End(began, false); len(guilty) != 0 {
 					t.Errorf("%d guilty before the death", len(guilty))
 				}
-				death, bomb := e.Died(), object(1)
+				death, bomb := e.Died(2), object(1)
 				blamed := false
 				if tt.early {
 					blamed = death.Blame(&bomb)
@@ -46,8 +46,8 @@ func TestDeath(t *testing.T) {
 				if !tt.early {
 					blamed = death.Blame(&bomb)
 				}
-				if blamed != tt.immediately || len(guilty) != tt.returned {
-					t.Errorf("blamed %v, %d returned, want %v, %d", blamed, len(guilty), tt.immediately, tt.returned)
+				if blamed != tt.immediately || len(guilty) != 2*tt.returned {
+					t.Errorf("blamed %v, %d returned, want %v, %d for each death", blamed, len(guilty), tt.immediately, tt.returned)
 				}
 				if len(e.deaths) != 0 || e.scans != 0 {
 					t.Errorf("%d deaths undecided, %d scans", len(e.deaths), e.scans)
@@ -104,7 +104,7 @@ func TestEvidenceIsBounded(t *testing.T) {
 	for range 2 * maxUndecided {
 		e.Begin()
 		e.Hung(time.Now(), nil)
-		e.Died()
+		e.Died(1)
 	}
 	if len(e.hangs) != maxUndecided || len(e.deaths) != maxUndecided {
 		t.Errorf("%d hangs and %d deaths undecided", len(e.hangs), len(e.deaths))

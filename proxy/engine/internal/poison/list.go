@@ -66,6 +66,16 @@ func (l *List) HasSize(size int64, period time.Duration) bool {
 	return l.sizes[size] > 0
 }
 
+// Has reports whether d is on the list.
+func (l *List) Has(d Digest, period time.Duration) bool {
+	if !l.HasSize(d.Size, period) {
+		return false
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.entries[d] != nil
+}
+
 // Withheld returns how much longer d is withheld; 0: it is not.
 func (l *List) Withheld(d Digest, period time.Duration) time.Duration {
 	l.mu.Lock()
