@@ -10,6 +10,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"polyclam/protocol/nowait"
 )
 
 // Limits on the size of a reply.
@@ -64,7 +66,7 @@ func newLink(nc net.Conn) *link {
 	l.take = func(fd uintptr) bool {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		n, err := retried(func() (int, error) { return syscall.Read(int(fd), l.b[l.w:]) })
+		n, err := retried(func() (int, error) { return nowait.Read(int(fd), l.b[l.w:]) })
 		l.w += max(n, 0)
 		l.takeErr = os.NewSyscallError("read", err)
 		if n == 0 && err == nil {
@@ -79,7 +81,7 @@ func newLink(nc net.Conn) *link {
 			return taken
 		}
 		l.toSend = nil
-		if l.sendErr = s.writeOut(); l.sendErr == nil {
+		if l.sendErr = s.writeNow(int(fd)); l.sendErr == nil {
 			s.finish(nil)
 		}
 		return l.sendErr != nil

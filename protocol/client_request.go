@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+
+	"polyclam/protocol/nowait"
 )
 
 // request is one command of a client and the data sent with it.
@@ -144,6 +146,24 @@ func (s *sender) writeOut() error {
 	if err == nil && n < len(s.out) {
 		err = io.ErrShortWrite
 	}
+	return err
+}
+
+// writeNow is writeOut for the socket fd of the link, without a wait if it takes everything.
+func (s *sender) writeNow(fd int) error {
+	if s.unix == nil || len(s.out) == 0 {
+		return s.writeOut()
+	}
+	n, err := retried(func() (int, error) { return nowait.Send(fd, s.out, s.link.rightsFor(s.fd)) })
+	switch {
+	case err == syscall.EAGAIN:
+		return s.writeOut()
+	case err == nil && n < len(s.out):
+		err = io.ErrShortWrite
+	case err != nil:
+		err = os.NewSyscallError("sendmsg", err)
+	}
+	s.begun = true
 	return err
 }
 

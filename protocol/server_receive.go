@@ -5,6 +5,8 @@ import (
 	"io"
 	"os"
 	"syscall"
+
+	"polyclam/protocol/nowait"
 )
 
 // maxEmptyReads bounds the reads of no bytes from a net.Conn that is not a socket. An
@@ -129,10 +131,10 @@ func (c *Conn) receive(fd uintptr) bool {
 func (c *Conn) read(fd int) (int, error) {
 	p := c.seg.b[c.w:]
 	if !c.unix {
-		return syscall.Read(fd, p)
+		return nowait.Read(fd, p)
 	}
 	n, err := c.seg.receive(fd, p)
-	if err == 0 {
+	if err == nil {
 		c.takeDescriptors(c.seg.oob[:c.seg.msg.Controllen], int(c.seg.msg.Flags), n, n == len(p))
 		return n, nil
 	}

@@ -5,6 +5,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"unsafe"
+
+	"polyclam/protocol/nowait"
 )
 
 // A segment is a pooled receive buffer, small for commands and large for streams. With
@@ -22,13 +24,12 @@ type segment struct {
 
 // receive is recvmsg(2) into p, a part of s.b that is not empty. The ancillary data is in s.oob
 // after that, and its length and the flags in s.msg.
-func (s *segment) receive(fd int, p []byte) (int, syscall.Errno) {
+func (s *segment) receive(fd int, p []byte) (int, error) {
 	s.iov.Base = unsafe.SliceData(p)
 	s.iov.SetLen(len(p))
 	s.msg = syscall.Msghdr{Iov: &s.iov, Iovlen: 1, Control: &s.oob[0]}
 	s.msg.SetControllen(len(s.oob))
-	n, _, errno := syscall.Syscall(syscall.SYS_RECVMSG, uintptr(fd), uintptr(unsafe.Pointer(&s.msg)), syscall.MSG_CMSG_CLOEXEC)
-	return int(n), errno
+	return nowait.Receive(fd, &s.msg, syscall.MSG_CMSG_CLOEXEC)
 }
 
 const (

@@ -6,6 +6,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"polyclam/protocol/nowait"
 )
 
 // Unix returns nc as a socket if it is a Unix socket: a *net.UnixConn, or one that says so by
@@ -24,16 +26,16 @@ func Unix(nc net.Conn) (syscall.Conn, bool) {
 }
 
 // Credentials returns the user, the group and the number of the process that connected.
-func Credentials(nc syscall.Conn) (cred *unix.Ucred, err error) {
+func Credentials(nc syscall.Conn) (cred syscall.Ucred, err error) {
 	raw, err := nc.SyscallConn()
 	if err != nil {
-		return nil, err
+		return cred, err
 	}
 	controlErr := raw.Control(func(fd uintptr) {
-		cred, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+		cred, err = nowait.Credentials(int(fd))
 	})
 	if controlErr != nil {
-		return nil, controlErr
+		return cred, controlErr
 	}
 	return cred, err
 }

@@ -15,7 +15,7 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"polyclam/protocol/nowait"
 )
 
 // A Conn is the accepted end of a connection on a Unix socket. It is a [net.Conn], and like
@@ -105,7 +105,7 @@ func (c *Conn) closeNow() error {
 	if c.file != nil {
 		return c.file.Close()
 	}
-	return unix.Close(int(c.fd))
+	return nowait.Close(int(c.fd))
 }
 
 // join ends a call, and lets the connection take part in the runtime's polling, because the
@@ -211,9 +211,9 @@ func (c *Conn) Read(p []byte) (n int, err error) {
 		return 0, nil
 	}
 	waitErr := c.wait(reading, func(fd uintptr) bool {
-		n, err = syscall.Read(int(fd), p)
+		n, err = nowait.Read(int(fd), p)
 		for err == syscall.EINTR {
-			n, err = syscall.Read(int(fd), p)
+			n, err = nowait.Read(int(fd), p)
 		}
 		return err != syscall.EAGAIN
 	})
@@ -270,7 +270,7 @@ func (c *Conn) writeRest(p []byte, n int) (int, error) {
 // send writes p until it is written, or the socket takes no more: EAGAIN.
 func send(fd int, p []byte) (n int, err error) {
 	for n < len(p) {
-		sent, err := syscall.Write(fd, p[n:])
+		sent, err := nowait.Write(fd, p[n:min(len(p), n+nowait.Most)])
 		if err == syscall.EINTR {
 			continue
 		}
@@ -292,7 +292,7 @@ func (c *Conn) CloseWrite() error {
 		return c.failed("close", err)
 	}
 	defer c.end()
-	if err := unix.Shutdown(int(c.fd), unix.SHUT_WR); err != nil {
+	if err := nowait.CloseWrite(int(c.fd)); err != nil {
 		return c.failed("close", os.NewSyscallError("shutdown", err))
 	}
 	return nil

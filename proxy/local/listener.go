@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"polyclam/protocol/nowait"
 )
 
 // ErrEmpty says that no connection waits to be accepted.
@@ -76,10 +78,10 @@ func (l *Listener) AcceptQueued() (net.Conn, error) {
 // which package unix would allocate more than the whole connection needs.
 func accept(listening int) (int, error) {
 	for {
-		fd, _, errno := unix.Syscall6(unix.SYS_ACCEPT4, uintptr(listening), 0, 0, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
+		fd, errno := nowait.Accept(listening)
 		switch errno {
-		case 0:
-			return int(fd), nil
+		case nil:
+			return fd, nil
 		case unix.EINTR, unix.ECONNABORTED:
 			continue
 		}

@@ -29,7 +29,7 @@ func TestDescriptor(t *testing.T) {
 			want := pattern(1, c.size)
 			o := spooled(t, s, want)
 			if c.sealed {
-				o.mem.name = "none"
+				o.mem.name = []byte("none\x00")
 			}
 			file := -1
 			open := func() {
@@ -74,7 +74,7 @@ func TestSealedIsClosedOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer m.close()
-	m.name = "none"
+	m.name = []byte("none\x00")
 	fd, err := m.lendOrSeal()
 	if err != nil {
 		t.Fatal(err)

@@ -393,7 +393,7 @@ func TestKeptSealed(t *testing.T) {
 	s := newKeeping(t, 0)
 	want := pattern(1, 1<<20)
 	o := spooled(t, s, want)
-	o.mem.name = "none"
+	o.mem.name = []byte("none\x00")
 	f, err := o.File()
 	if err != nil {
 		t.Fatal(err)

@@ -5,9 +5,12 @@ import (
 	"os"
 	"strconv"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"polyclam/protocol/nowait"
 )
 
 // A memory is an anonymous file, a memfd, that serves one object after another. Rewriting its
@@ -20,7 +23,7 @@ import (
 // that could read the next object.
 type memory struct {
 	f        *os.File
-	name     string    // of f in /proc/self/fd
+	name     []byte    // of f in /proc/self/fd, with a NUL
 	size     int64     // of the file
 	released time.Time // when the last object left it
 	round    uint64    // of [keeper.get]: already tried
@@ -41,7 +44,7 @@ func newMemory(flags int) (*memory, error) {
 		f.Close()
 		return nil, os.NewSyscallError("fchmod", err)
 	}
-	return &memory{f: f, name: strconv.Itoa(int(f.Fd()))}, nil
+	return &memory{f: f, name: append(strconv.AppendInt(nil, int64(f.Fd()), 10), 0)}, nil
 }
 
 // pages is how many bytes of memory it takes.
@@ -69,14 +72,14 @@ func (m *memory) lend() (int, error) {
 	if err != nil {
 		return -1, err
 	}
-	fd, err := unix.Openat(dir, m.name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	fd, err := nowait.OpenAt(dir, m.name)
 	for err == unix.EINTR {
-		fd, err = unix.Openat(dir, m.name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		fd, err = nowait.OpenAt(dir, m.name)
 	}
 	if err != nil {
 		return -1, os.NewSyscallError("openat", err)
 	}
-	if err := unix.FcntlFlock(uintptr(fd), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_RDLCK}); err != nil {
+	if err := nowait.Lock(fd, unix.F_OFD_SETLK, &syscall.Flock_t{Type: unix.F_RDLCK}); err != nil {
 		unix.Close(fd)
 		return -1, os.NewSyscallError("fcntl", err)
 	}
@@ -110,7 +113,7 @@ func (m *memory) lentFile(fd int) *os.File {
 // unlend closes the descriptor fd of lendOrSeal, for which lentFile was not called.
 func (m *memory) unlend(fd int) {
 	if !m.sealed {
-		unix.Close(fd)
+		nowait.Close(fd) // which frees no memory: f is still open
 	}
 }
 
@@ -118,7 +121,7 @@ func (m *memory) unlend(fd int) {
 func (m *memory) fill(segs [][]byte, size int64) (int, error) {
 	var off int64
 	for _, seg := range segs {
-		if _, err := m.f.WriteAt(seg, off); err != nil {
+		if _, err := m.WriteAt(seg, off); err != nil {
 			return -1, err
 		}
 		off += int64(len(seg))
@@ -130,11 +133,22 @@ func (m *memory) fill(segs [][]byte, size int64) (int, error) {
 	return m.lendOrSeal()
 }
 
+// WriteAt implements [io.WriterAt]. It does not wait where the file has pages already, which is
+// so for all but its first objects.
+func (m *memory) WriteAt(p []byte, off int64) (int, error) {
+	if off+int64(len(p)) <= m.size && len(p) <= nowait.Most {
+		if n, err := nowait.WriteAt(int(m.f.Fd()), p, off); err == nil && n == len(p) {
+			return n, nil
+		}
+	}
+	return m.f.WriteAt(p, off)
+}
+
 // lent reports whether a lent descriptor is still open or mapped anywhere. It also reports
 // true if that is not known.
 func (m *memory) lent() bool {
-	lock := unix.Flock_t{Type: unix.F_WRLCK}
-	err := unix.FcntlFlock(m.f.Fd(), unix.F_OFD_GETLK, &lock)
+	lock := syscall.Flock_t{Type: unix.F_WRLCK}
+	err := nowait.Lock(int(m.f.Fd()), unix.F_OFD_GETLK, &lock)
 	return err != nil || lock.Type != unix.F_UNLCK
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 )
 
@@ -100,7 +101,7 @@ func (w *Writer) writeStore(p []byte, deadline time.Time) (int, error) {
 			return 0, storageError("spill", err)
 		}
 	}
-	n, err := o.own.WriteAt(p, w.size)
+	n, err := o.store().WriteAt(p, w.size)
 	if err != nil {
 		if o.mem != nil {
 			o.mem.broken = true
@@ -120,6 +121,14 @@ func (w *Writer) writeStore(p []byte, deadline time.Time) (int, error) {
 	return n, nil
 }
 
+// store is what the object is written to.
+func (o *Object) store() io.WriterAt {
+	if o.mem != nil {
+		return o.mem
+	}
+	return o.own
+}
+
 // spill moves the object from memory to a file.
 func (w *Writer) spill() error {
 	o := w.o
@@ -128,7 +137,7 @@ func (w *Writer) spill() error {
 	}
 	var off int64
 	for _, seg := range o.segs {
-		if _, err := o.own.WriteAt(seg, off); err != nil {
+		if _, err := o.store().WriteAt(seg, off); err != nil {
 			return err
 		}
 		off += int64(len(seg))
