@@ -9,6 +9,7 @@
 // The runtime does not know of the calls here. No other goroutine gets the processor until
 // one ends, and the garbage collector waits for it. So they must be short: no more than
 // [Most] bytes, and nothing on a file system that may have to wait for a disk or a network.
+// If the system is short of memory, a call may wait for a page, as any other code may.
 package nowait
 
 import (
