@@ -122,11 +122,7 @@ func (b *Backend) unanswered(ctx context.Context, a *backends.Answer, err error)
 		addText(a, answer.Reply.Text)
 		return b.result(a, answer.Reply.Early)
 	}
-	failure := clamdclient.Failure(ctx, err)
-	if backends.IsTwice(err) {
-		failure = backends.Twice(failure)
-	}
-	a.Fail(failure)
+	a.Fail(clamdclient.Failure(ctx, err))
 	return b.result(a, false)
 }
 

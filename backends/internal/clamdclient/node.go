@@ -65,6 +65,14 @@ func Traced(ctx context.Context) context.Context {
 // Failure translates the error of a request without an answer. It does not name the
 // engine. If ctx has ended, both its error and its cause are in the chain.
 func Failure(ctx context.Context, err error) error {
+	failure := failureOf(ctx, err)
+	if backends.IsTwice(err) {
+		return backends.Twice(failure)
+	}
+	return failure
+}
+
+func failureOf(ctx context.Context, err error) error {
 	var request *protocol.RequestError
 	if errors.As(err, &request) {
 		err = request.Err
