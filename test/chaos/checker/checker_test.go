@@ -103,6 +103,13 @@ func (r *run) again(change, check func(*history.Scan)) {
 	r.eicar(12000, check)
 }
 
+// earlier makes the answer of sophos one from a scan at that time, which no check has confirmed.
+func (r *run) earlier(at history.Time) {
+	r.q.Repeat = true
+	r.Steps = r.Steps[:4]
+	r.scan("sophos/0", at, history.Clean, "", nil)
+}
+
 func TestRules(t *testing.T) {
 	virus := object.VirusName + nonce
 	for _, c := range []struct {
@@ -257,6 +264,8 @@ func TestRules(t *testing.T) {
 			r.Steps = append(r.Steps, history.Scan{Step: history.Reload, Node: "sophos/0", At: 8000 * ms})
 		}, Stale, Misjudged},
 		{"from the cache, not confirmed", func(r *run) { r.again(nil, func(s *history.Scan) { s.Node = "sophos/1" }) }, Doubtful, Misjudged},
+		{"joined a scan whose answer is on its way", func(r *run) { r.earlier(19950) }, "", Right},
+		{"from the cache, just kept and not confirmed", func(r *run) { r.earlier(19700) }, Doubtful, Misjudged},
 		{"from the cache, the check found nothing", func(r *run) { r.again(nil, func(s *history.Scan) { s.Verdict = history.Clean }) }, Doubtful, Misjudged},
 		{"from the cache, of a blind node", func(r *run) {
 			r.again(func(s *history.Scan) { s.Fault = "blind" }, nil)

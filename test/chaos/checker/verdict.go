@@ -55,6 +55,15 @@ func (c *checker) ok(q *history.Request, p *history.Part) string {
 	return Right
 }
 
+// handover is how long polyclamd may take to receive an answer that was written. That of a
+// program has come when the program has ended, which takes a while on a busy machine.
+const handover = 100 * time.Millisecond
+
+// isOver reports whether a request that begins then cannot join the scan any more.
+func (s *scan) isOver(begin history.Time) bool {
+	return max(s.answer, s.answered).Add(handover) < begin
+}
+
 // proof looks for an answer of the engine that justifies OK.
 func (c *checker) proof(q *history.Request, p *history.Part, engine string) {
 	var blind, early *scan
@@ -62,7 +71,7 @@ func (c *checker) proof(q *history.Request, p *history.Part, engine string) {
 	for _, s := range c.scans.byNonce[p.Nonce] {
 		clean := s.Verdict == history.Clean || s.Verdict == history.Encrypted
 		inTime := s.answer > 0 && s.answer <= q.End && (s.read >= q.Begin || q.Repeat)
-		again := s.read < q.Begin && s.answer < q.Begin // else it was this scan, or one that it joined
+		again := s.read < q.Begin && s.isOver(q.Begin) // else it was this scan, or one that it joined
 		switch {
 		case s.engine() != engine || !clean || !inTime:
 		case s.isEarly():
