@@ -180,11 +180,7 @@ func (b *Backend) Close() error {
 // reply is unexpected, it sends the request once more on a new session. If there is none, the
 // first error counts: clamd may have died of the object.
 func (b *Backend) ask(ctx context.Context, q request) (protocol.Reply, error) {
-	var s *protocol.ClientSession
-	kept := false
-	if !backends.IsSuspect(ctx) {
-		s, kept = b.pool.Take()
-	}
+	s, kept := b.pool.Take(ctx)
 	if kept {
 		tracing.New(ctx).Step(backends.TraceReused, "", nil)
 	}

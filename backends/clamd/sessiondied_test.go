@@ -36,8 +36,9 @@ func TestDiesOfObject(t *testing.T) {
 	}
 }
 
-// TestDiesTwice has a clamd behind a socket that stays open, as that of clamav-daemon.socket
-// does: the object that broke a kept session breaks the new one too. A suspect is sent once.
+// TestDiesTwice has a clamd whose socket stays open while it restarts, like the one that
+// clamav-daemon.socket listens on. The object that broke a kept session breaks the new one
+// too. A suspect is sent once.
 func TestDiesTwice(t *testing.T) {
 	var got atomic.Int32
 	l := testkit.Listen(t, "unix")

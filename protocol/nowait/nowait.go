@@ -3,7 +3,7 @@
 //
 // Around each call of package syscall, Go's runtime prepares for a wait. If its monitor
 // thread sleeps because nothing was to be done, it also wakes that thread, which then looks
-// every 20 us until nothing is to be done again. For a client that sends one object after
+// every 20 µs until nothing is to be done again. For a client that sends one object after
 // another to a slow engine, that was a third of polyclamd's processor time.
 //
 // The runtime does not know of the calls here. No other goroutine gets the processor until

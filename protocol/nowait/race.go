@@ -2,6 +2,6 @@
 
 package nowait
 
-// watched is whether the race detector runs. Package syscall tells it that what was done
-// before a write is done before the read at the other end.
+// watched says whether the race detector is on. Only package syscall tells it that a write
+// happens before the read at the other end.
 const watched = true

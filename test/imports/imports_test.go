@@ -60,7 +60,7 @@ var rules = map[string][]string{
 	"backends/internal/tracing":                     {"backends"},
 	"proxy/printable":                               {},
 	"backends/internal/file":                        {"backends"},
-	"backends/internal/idle":                        {},
+	"backends/internal/idle":                        {"backends"},
 	"backends/internal/wire":                        {"backends", "backends/internal/engineconn"},
 	"backends/polyclam":                             {"backends", "backends/internal/clamdclient", "backends/internal/engineconn", "protocol", "protocol/extended"},
 	"backends/registry":                             {"backends", "backends/*"},

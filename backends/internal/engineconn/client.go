@@ -130,7 +130,7 @@ func (c *Client) do(ctx context.Context, talk func(*Conn) error) error {
 		return ended.Context(ctx)
 	}
 	var before error // of a kept connection
-	if conn, ok := c.take(ctx); ok {
+	if conn, ok := c.pool.Take(ctx); ok {
 		conn.reused = true
 		conn.trace = tracing.New(ctx)
 		conn.trace.Step(backends.TraceReused, "", nil)
@@ -151,14 +151,6 @@ func (c *Client) do(ctx context.Context, talk func(*Conn) error) error {
 		return backends.Twice(err)
 	}
 	return err
-}
-
-// take takes a kept connection, unless the object should have a new one.
-func (c *Client) take(ctx context.Context) (*Conn, bool) {
-	if backends.IsSuspect(ctx) {
-		return nil, false
-	}
-	return c.pool.Take()
 }
 
 // DoOnce is Do with another Hello, on a new connection that is not kept.

@@ -207,7 +207,7 @@ func TestStray(t *testing.T) {
 func waitForStray(t *testing.T, c *Client) {
 	t.Helper()
 	testkit.Eventually(t, "a stray answer", func() bool {
-		conn, ok := c.pool.Take() // closes a connection that is not silent
+		conn, ok := c.pool.Take(t.Context()) // closes a connection that is not silent
 		if ok {
 			c.pool.Put(conn)
 		}

@@ -2,9 +2,12 @@
 package idle
 
 import (
+	"context"
 	"slices"
 	"sync"
 	"time"
+
+	"polyclam/backends"
 )
 
 // A Pool keeps idle connections. It reuses the most recently used one first, so that the
@@ -31,8 +34,12 @@ type kept[C any] struct {
 	since time.Time
 }
 
-// Take returns a connection that is Alive, or false.
-func (p *Pool[C]) Take() (C, bool) {
+// Take returns a connection that is Alive, or false. The scan of a suspect gets none, see
+// [backends.WithSuspect].
+func (p *Pool[C]) Take(ctx context.Context) (c C, ok bool) {
+	if backends.IsSuspect(ctx) {
+		return c, false
+	}
 	for {
 		c, ok := p.pop()
 		if !ok || p.Alive(c) {

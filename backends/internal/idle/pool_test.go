@@ -28,7 +28,7 @@ func TestLastUsedFirst(t *testing.T) {
 		p.Put(s)
 	}
 	stubs[2].dead = true
-	c, ok := p.Take()
+	c, ok := p.Take(t.Context())
 	if !ok || c.n != 1 || !stubs[2].ended || p.Len() != 1 {
 		t.Errorf("took %+v, %v; %+v; %d left", c, ok, stubs[2], p.Len())
 	}
@@ -61,17 +61,17 @@ func TestRest(t *testing.T) {
 		p := newPool()
 		p.Cooldown = 100 * time.Millisecond
 		p.Put(&stub{n: 1})
-		if c, ok := p.Take(); ok {
+		if c, ok := p.Take(t.Context()); ok {
 			t.Errorf("took %+v without a rest", c)
 		}
 		time.Sleep(60 * time.Millisecond)
 		p.Put(&stub{n: 2})
 		time.Sleep(60 * time.Millisecond)
-		if c, ok := p.Take(); !ok || c.n != 1 || p.Len() != 1 {
+		if c, ok := p.Take(t.Context()); !ok || c.n != 1 || p.Len() != 1 {
 			t.Errorf("took %+v, %v, %d left", c, ok, p.Len())
 		}
 		time.Sleep(60 * time.Millisecond)
-		if c, ok := p.Take(); !ok || c.n != 2 || p.Len() != 0 {
+		if c, ok := p.Take(t.Context()); !ok || c.n != 2 || p.Len() != 0 {
 			t.Errorf("took %+v, %v, %d left", c, ok, p.Len())
 		}
 		p.Close(func(*stub) {})
