@@ -2,6 +2,6 @@
 
 package nowait
 
-// watched says whether the race detector is on. Only package syscall tells it that a write
-// happens before the read at the other end.
+// With the race detector, reads and writes use package syscall, which tells the detector
+// that a write happens before the read at the other end.
 const watched = true

@@ -65,7 +65,7 @@ func startStore(t *testing.T) *store {
 	if err := os.WriteFile(s.key, []byte(strings.Repeat("0123456789abcdef", 4)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if os.Geteuid() == 0 { // the daemons will run as nobody
+	if os.Geteuid() == 0 { // root starts daemons as the user nobody
 		nobody, err := user.Lookup("nobody")
 		if err != nil {
 			t.Fatal(err)
